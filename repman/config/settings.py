@@ -1,0 +1,95 @@
+"""The finished configuration: what the composition roots (monitor, probes, web, sandbox) are built from.
+
+Rooms below receive the parts they need as arguments; none of them reads an option by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from repman.model.policy import ClusterPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An account; the password never shows in a repr."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HaproxySettings:
+    """One HAProxy in front of a cluster."""
+
+    name: str
+    runtime_socket: str
+    """A path, or ``host:port``, of its runtime API with level admin."""
+    write_backend: str
+    read_backend: str
+    host: str = "127.0.0.1"
+    write_port: int = 3306
+    read_port: int = 3307
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """One cluster's configuration."""
+
+    policy: ClusterPolicy
+    database: Credential
+    replication: Credential
+    haproxies: tuple[HaproxySettings, ...] = ()
+    probes_stale_policy: str = "keep"
+    probes_stale_max: float = 60.0
+    orchestrator: str = "onpremise"
+    """``local``: the servers are processes of this machine, described in `sandbox`."""
+    sandbox: Path | None = None
+    """Directory of the sandbox whose processes the ``local`` orchestrator controls."""
+    inventory_every: float = 60.0
+    """Seconds between reads of what changes rarely."""
+    connect_timeout: float = 1.0
+    options: dict[str, object] = field(default_factory=dict)
+    """Every option's value by name, secrets masked: what ``/settings`` shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """Configuration of the installation as a whole."""
+
+    datadir: Path
+    """Journal, history, secrets: what must survive."""
+    rundir: Path
+    """Snapshots and sockets: what may be lost with the boot."""
+    http_bind: str = "127.0.0.1"
+    http_port: int = 10001
+    http_workers: int = 2
+    probes_bind: str = "127.0.0.1"
+    probes_port: int = 10002
+    state_url: str = ""
+    """SQLAlchemy URL for journal and history; empty: SQLite files under `datadir`."""
+    api_users: tuple[Credential, ...] = ()
+    acl_allow: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Grant prefixes by user."""
+    acl_discard: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Exact grants taken away, by user."""
+    token_hours: float = 48.0
+    log_file: Path | None = None
+    log_level: str = "INFO"
+    options: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration."""
+
+    service: ServiceSettings
+    clusters: tuple[ClusterSettings, ...]
+
+    def cluster(self, name: str) -> ClusterSettings | None:
+        """That cluster's settings, or None."""
+        for cluster in self.clusters:
+            if cluster.policy.name == name:
+                return cluster
+        return None

@@ -1,0 +1,1 @@
+"""The verbs: pure functions from observations to decisions.  Imports `repman.model` only."""

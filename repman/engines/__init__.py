@@ -1,0 +1,1 @@
+"""Drivers of database engines: they observe and perform, and decide nothing."""

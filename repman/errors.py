@@ -1,0 +1,76 @@
+"""Every error repman raises, in one tree.
+
+    RepmanError
+    ├── ConfigError           the configuration cannot be used; fix it and start again
+    ├── UnknownCluster        no such cluster is configured
+    ├── UnknownServer         the cluster has no such server
+    ├── Refused               a guard said no; nothing was changed; carries every reason
+    ├── StepFailed            a step of a plan did not reach its aim; says what was seen instead
+    │   └── DeadlineExceeded  ... because its time was over
+    ├── LeaseLost             another repman may be acting on this cluster; stop at once
+    ├── JournalError          the journal cannot be written; without it nothing may be changed
+    ├── MonitorDown           the monitor does not answer on its socket; reads still work
+    └── SandboxError          a local database process could not be made, started or stopped
+
+Classes are named after what the caller can do.  The text of an error tells its reader what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from repman.model.problem import Refusal
+
+
+class RepmanError(Exception):
+    """The root: catch this at the edges (command line, HTTP), nowhere else."""
+
+
+class ConfigError(RepmanError):
+    """The configuration has mistakes; `mistakes` lists every one of them."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
+class UnknownCluster(RepmanError):
+    """No cluster of that name is configured."""
+
+
+class UnknownServer(RepmanError):
+    """The cluster has no server of that name, id or address."""
+
+
+class Refused(RepmanError):
+    """A guard said no and nothing was changed."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        self.refusals = tuple(refusals)
+        super().__init__("; ".join(refusal.sentence for refusal in self.refusals))
+
+
+class StepFailed(RepmanError):
+    """A step of a plan did not reach its aim."""
+
+
+class DeadlineExceeded(StepFailed):
+    """A step, or a whole plan, was not done in its time."""
+
+
+class LeaseLost(RepmanError):
+    """This repman no longer holds the cluster's lease."""
+
+
+class JournalError(RepmanError):
+    """The journal cannot be written, so nothing may be changed."""
+
+
+class MonitorDown(RepmanError):
+    """The monitor process does not answer on its socket."""
+
+
+class SandboxError(RepmanError):
+    """A local database process could not be created, started, stopped or destroyed."""

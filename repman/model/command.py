@@ -1,0 +1,51 @@
+"""What an operator may ask of a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CommandKind(StrEnum):
+    """The wish."""
+
+    SWITCHOVER = "switchover"
+    FAILOVER = "failover"
+    BOOTSTRAP = "bootstrap"
+    CLEANUP = "cleanup"
+    PREVIEW = "preview"
+    """Show the plan of a failover or a switchover, as of now; changes nothing."""
+    RESET_FAILOVER_CONTROL = "reset-failover-control"
+    MAINTENANCE = "maintenance"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One wish, with its arguments; those that do not apply are empty."""
+
+    kind: CommandKind
+    cluster: str
+    server: str = ""
+    """Address of the wished new writer, or of the server meant."""
+    force: bool = False
+    clean: bool = False
+    topology: str = "master-slave"
+    preview_of: str = ""
+    """``failover`` or ``switchover``."""
+    user: str = ""
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How a command ended."""
+
+    status: str
+    """``done``, ``refused``, ``failed``, ``unchanged`` or ``preview``."""
+    sentence: str
+    refusals: tuple[tuple[str, str], ...] = ()
+    """(code, sentence)."""
+    plan: str = ""
+    """The journal's identifier of the plan that ran."""
+    preview: dict[str, object] | None = None
+    new_writer: str = ""

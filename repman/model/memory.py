@@ -1,0 +1,81 @@
+"""What a cluster remembers between two looks.  Kept in the store, so that a restart does not forget it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from repman.model.observation import ServerSeen
+from repman.model.position import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The last sign of life that a replica had of its source."""
+
+    source: str
+    heartbeats: int
+    received: Position
+    changed_at: float
+    """Monotonic seconds of the look that last saw one of the two move."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMemory:
+    """What is remembered of one server."""
+
+    address: str
+    last: ServerSeen | None = None
+    """The latest look at which it answered."""
+    progress: Progress | None = None
+    highest_received: Position | None = None
+    """The most it was ever seen to have received: what it may have vouched for by an acknowledgement."""
+    failing_since: float | None = None
+    failures: int = 0
+    """Looks in a row without an answer."""
+    acker: bool = False
+    """At the last look at which the writer lived, this server was receiving from it."""
+    maintenance: bool = False
+    fenced_unknown: bool = False
+    """A failover went on without proof that this old writer is fenced."""
+    unacknowledged: str = ""
+    """Transactions it committed that no client was told of, noted when it was fenced."""
+    restarts: int = 0
+    """Times an orchestrator started it again since it last was healthy."""
+    restarted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of one cluster."""
+
+    cluster: str
+    writer: str = ""
+    """The server that is, or was last, the writer."""
+    writer_position: Position | None = None
+    """The last position seen on it while it was the writer."""
+    servers: tuple[ServerMemory, ...] = ()
+    failovers: int = 0
+    """Automatic failovers since an operator reset the counter."""
+    last_failover: float | None = None
+    """Unix seconds, so that it keeps its meaning over a reboot."""
+    last_failover_monotonic: float | None = None
+    degraded: bool = False
+    """repman itself switched semi-sync off."""
+    unacked_since: float | None = None
+    """Since when the writer has had no replica that acknowledges."""
+    unprotected_seconds: float = 0.0
+    """Time in which an acknowledged write could have been lost, since counting began."""
+    refused_plans: tuple[tuple[str, float], ...] = field(default=())
+    """Repairs that failed lately (key, not again before this monotonic time)."""
+
+    def server(self, address: str) -> ServerMemory:
+        """What is remembered of that server; an empty memory when it is new."""
+        for server in self.servers:
+            if server.address == address:
+                return server
+        return ServerMemory(address)
+
+    def with_server(self, server: ServerMemory) -> Memory:
+        """This memory with that server's part replaced or added."""
+        others = tuple(other for other in self.servers if other.address != server.address)
+        return replace(self, servers=(*others, server))

@@ -1,0 +1,161 @@
+"""How far a server has come: a partial order over sets of transactions.
+
+Two positions may be incomparable: then the servers diverged, and nobody may choose between them by
+counting.  Engines bring their own kind of position; the core uses only what stands here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+
+class Position(ABC):
+    """A set of transactions, as far as the server can tell us about it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def covers(self, other: Position) -> bool:
+        """Whether every transaction of `other` is in this one."""
+
+    @abstractmethod
+    def minus(self, other: Position) -> str:
+        """The transactions in this one and not in `other`, as text for people; empty if there are none."""
+
+    @abstractmethod
+    def union(self, other: Position) -> Position:
+        """Both sets together."""
+
+    @abstractmethod
+    def is_empty(self) -> bool:
+        """Whether nothing was ever written."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """A plain value that `position_from_json` reads back."""
+
+    def same_as(self, other: Position) -> bool:
+        """Whether both hold the same transactions."""
+        return self.covers(other) and other.covers(self)
+
+    def comparable(self, other: Position) -> bool:
+        """Whether one of the two covers the other."""
+        return self.covers(other) or other.covers(self)
+
+
+@dataclass(frozen=True, slots=True)
+class MariadbGtid(Position):
+    """A MariaDB position: the last GTID of each domain, and what is known of the way to it.
+
+    `last` holds (domain, server, sequence) with one entry a domain: what ``gtid_binlog_pos``,
+    ``gtid_slave_pos`` or ``Gtid_IO_Pos`` says.  `seen` holds the highest sequence number of each server in
+    each domain: what ``gtid_binlog_state`` says, together with `last`.  Both are sorted.
+
+    With ``gtid_strict_mode`` sequence numbers of a domain only grow, so the last GTID of a domain stands for
+    everything before it, and a server covers a position if it has seen that last GTID.  Without strict mode
+    a local write may hide below later numbers, so every entry of `seen` must be covered.
+
+    Source: MariaDB Knowledge Base, "Global Transaction ID" (gtid_binlog_state, gtid_strict_mode).
+    """
+
+    last: tuple[tuple[int, int, int], ...] = ()
+    seen: tuple[tuple[int, int, int], ...] = ()
+    strict: bool = True
+
+    @classmethod
+    def parse(cls, last: str, seen: str = "", strict: bool = True) -> MariadbGtid:
+        """Read comma lists of ``domain-server-sequence``; `seen` is completed with `last`.
+
+        Where `last` names several GTIDs of one domain (``gtid_binlog_state`` given for it) the highest counts.
+        Raises ValueError on anything else.
+        """
+        return cls._from(_read(last), _read(seen), strict)
+
+    @classmethod
+    def _from(
+        cls, last: list[tuple[int, int, int]], seen: list[tuple[int, int, int]], strict: bool
+    ) -> MariadbGtid:
+        latest: dict[int, tuple[int, int, int]] = {}
+        for gtid in last:
+            if gtid[0] not in latest or gtid[2] > latest[gtid[0]][2]:
+                latest[gtid[0]] = gtid
+        highest: dict[tuple[int, int], int] = {}
+        for domain, server, sequence in (*seen, *last):
+            if sequence > highest.get((domain, server), -1):
+                highest[domain, server] = sequence
+        return cls(
+            tuple(sorted(latest.values())),
+            tuple(sorted((domain, server, sequence) for (domain, server), sequence in highest.items())),
+            strict,
+        )
+
+    def covers(self, other: Position) -> bool:
+        """See the class: by the last GTID of each domain under strict mode, by all that was seen without."""
+        assert isinstance(other, MariadbGtid)
+        if other is self or other == self:
+            return True
+        return not self._missing(other)
+
+    def _missing(self, other: MariadbGtid) -> list[tuple[int, int, int]]:
+        mine = {(domain, server): sequence for domain, server, sequence in self.seen}
+        must = other.last if other.strict else other.seen
+        return [gtid for gtid in must if mine.get((gtid[0], gtid[1]), -1) < gtid[2]]
+
+    def minus(self, other: Position) -> str:
+        """Ranges such as ``0-1-9..12``; a single number when only one can be told."""
+        assert isinstance(other, MariadbGtid)
+        if other.covers(self):
+            return ""
+        known = {(domain, server): sequence for domain, server, sequence in other.seen}
+        parts = []
+        for domain, server, sequence in self.seen:
+            first = known.get((domain, server), -1) + 1
+            if sequence >= first:
+                start = max(first, 1)
+                parts.append(f"{domain}-{server}-{start}" + (f"..{sequence}" if sequence > start else ""))
+        return ",".join(parts)
+
+    def union(self, other: Position) -> MariadbGtid:
+        """The higher entry of each domain and server."""
+        assert isinstance(other, MariadbGtid)
+        if not other.seen or other == self:
+            return self
+        return self._from([*self.last, *other.last], [*self.seen, *other.seen], self.strict and other.strict)
+
+    def is_empty(self) -> bool:
+        """Whether no GTID was seen."""
+        return not self.seen
+
+    def to_json(self) -> dict[str, Any]:
+        """Texts in MariaDB's own notation."""
+        return {"kind": "mariadb", "last": str(self), "seen": _write(self.seen), "strict": self.strict}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> MariadbGtid:
+        """Read what `to_json` wrote."""
+        return cls.parse(document["last"], document["seen"], document["strict"])
+
+    def __str__(self) -> str:
+        return _write(self.last)
+
+
+def position_from_json(document: dict[str, Any]) -> Position:
+    """Read a position back; raises ValueError for a kind this release does not know."""
+    if document.get("kind") == "mariadb":
+        return MariadbGtid.from_json(document)
+    raise ValueError(f"unknown kind of position: {document.get('kind')!r}")
+
+
+def _read(text: str) -> list[tuple[int, int, int]]:
+    gtids = []
+    for part in text.replace("\n", "").split(","):
+        if part := part.strip():
+            domain, server, sequence = part.split("-")
+            gtids.append((int(domain), int(server), int(sequence)))
+    return gtids
+
+
+def _write(gtids: tuple[tuple[int, int, int], ...]) -> str:
+    return ",".join(f"{domain}-{server}-{sequence}" for domain, server, sequence in gtids)

@@ -1,0 +1,1 @@
+"""The one process that acts: look, decide, execute, publish."""

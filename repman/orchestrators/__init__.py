@@ -1,0 +1,1 @@
+"""Those who start and kill database processes."""

@@ -1,0 +1,1 @@
+"""Health-check answers from the published snapshot, served fast."""

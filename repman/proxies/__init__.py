@@ -1,0 +1,1 @@
+"""Drivers of balancers: they route as told."""
