@@ -1,0 +1,62 @@
+"""Exit codes of every command, and the errors that only the command line knows.
+
+0 done, 1 failed, 2 usage or configuration, 3 refused, 4 monitor or API unreachable, 5 not authorised
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from repman.errors import ConfigError, MonitorDown, Refused, RepmanError, UnknownCluster, UnknownServer
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code means; scripts may rely on it."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    """Wrong arguments, or a configuration that cannot be used."""
+    REFUSED = 3
+    """A guard said no; nothing was changed."""
+    UNREACHABLE = 4
+    """The monitor or the API does not answer."""
+    UNAUTHORISED = 5
+    """Wrong credentials, or a grant is missing."""
+
+
+class UsageFailure(RepmanError):
+    """The command cannot be carried out as it was called; the text says what to give instead."""
+
+
+class ApiUnreachable(RepmanError):
+    """The HTTP API does not answer, or what answers is not repman."""
+
+
+class NotAuthorised(RepmanError):
+    """The API knows us and says no, or does not know us."""
+
+
+class AlreadyRunning(RepmanError):
+    """Another process of that kind runs with the same directories."""
+
+
+_CODES: tuple[tuple[type[RepmanError], ExitCode], ...] = (
+    (ConfigError, ExitCode.USAGE),
+    (UsageFailure, ExitCode.USAGE),
+    (UnknownCluster, ExitCode.USAGE),
+    (UnknownServer, ExitCode.USAGE),
+    (Refused, ExitCode.REFUSED),
+    (AlreadyRunning, ExitCode.REFUSED),
+    (MonitorDown, ExitCode.UNREACHABLE),
+    (ApiUnreachable, ExitCode.UNREACHABLE),
+    (NotAuthorised, ExitCode.UNAUTHORISED),
+)
+
+
+def exit_code(error: RepmanError) -> ExitCode:
+    """The exit code that tells a script what kind of failure this was."""
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    return ExitCode.FAILED

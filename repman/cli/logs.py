@@ -1,0 +1,52 @@
+"""One line per event: ``time level process cluster message``."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import time
+from pathlib import Path
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+class LineFormatter(logging.Formatter):
+    """Writes a record as one line, whatever is in it.
+
+    The cluster comes from the record (``extra={"cluster": name}``); ``-`` when it is about none.
+    """
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self.process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time in UTC with milliseconds; line ends inside the message become `` | ``."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        message = record.getMessage()
+        if record.exc_info:
+            message = f"{message}\n{self.formatException(record.exc_info)}"
+        message = " | ".join(line.rstrip() for line in message.splitlines() if line.strip())
+        cluster = getattr(record, "cluster", "") or "-"
+        stamp = f"{moment}.{int(record.msecs):03d}Z"
+        return f"{stamp} {record.levelname} {self.process} {cluster} {message}"
+
+
+def start_logging(process: str, level: str, log_file: Path | None) -> None:
+    """Send every log record of this process to `log_file`, or to stderr.
+
+    The file is opened anew when somebody moved it away, so it can be rotated without telling us.
+    """
+    handler: logging.Handler
+    if log_file is None:
+        handler = logging.StreamHandler()
+    else:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.WatchedFileHandler(log_file, encoding="utf-8")
+    handler.setFormatter(LineFormatter(process))
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    wanted = level.upper()
+    root.setLevel(wanted if wanted in _LEVELS else "INFO")
