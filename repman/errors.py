@@ -9,6 +9,7 @@
     │   └── DeadlineExceeded  ... because its time was over
     ├── LeaseLost             another repman may be acting on this cluster; stop at once
     ├── JournalError          the journal cannot be written; without it nothing may be changed
+    ├── StateError            history, snapshots or the command socket cannot be used; nothing else is hurt
     ├── MonitorDown           the monitor does not answer on its socket; reads still work
     └── SandboxError          a local database process could not be made, started or stopped
 
@@ -66,6 +67,10 @@ class LeaseLost(RepmanError):
 
 class JournalError(RepmanError):
     """The journal cannot be written, so nothing may be changed."""
+
+
+class StateError(RepmanError):
+    """History, published snapshots or the command socket cannot be read or written."""
 
 
 class MonitorDown(RepmanError):

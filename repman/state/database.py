@@ -1,0 +1,102 @@
+"""How a database of ours is opened, and what its errors mean for the person who has to act."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+BUSY_SECONDS = 2.0
+"""How long a write waits for another process's write before it gives up."""
+
+DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error, OSError, ImportError)
+"""All that a database and its driver raise; ImportError when the driver of the URL is not installed."""
+
+_SQLITE_ADVICE = {
+    "SQLITE_FULL": "the disk is full; free space on it",
+    "SQLITE_BUSY": "another process keeps it locked; find it (fuser) and end it",
+    "SQLITE_LOCKED": "another process keeps it locked; find it (fuser) and end it",
+    "SQLITE_NOTADB": "it is damaged; move the file away and start again",
+    "SQLITE_CORRUPT": "it is damaged; move the file away and start again",
+    "SQLITE_CANTOPEN": "it cannot be opened; check that the directory exists and may be written",
+    "SQLITE_READONLY": "it may not be written; check its owner and permissions",
+    "SQLITE_PERM": "it may not be written; check its owner and permissions",
+    "SQLITE_IOERR": "the disk reports an error or is full; check the disk and the space on it",
+}
+
+
+def open_engine(url: str, durable: bool) -> Engine:
+    """An engine; with `durable` each statement is its own transaction and on disk when it returns.
+
+    SQLite gets a write-ahead log.  The directory of an
+    SQLite file is made when it is missing.  Raises DATABASE_ERRORS.
+    """
+    parsed = make_url(url)
+    isolation = {"isolation_level": "AUTOCOMMIT"} if durable else {}
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True, **isolation)
+    _make_file(parsed)
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **isolation)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, record: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+
+    return engine
+
+
+def _make_file(url: URL) -> None:
+    if not url.database or url.database == ":memory:":
+        return
+    path = Path(url.database)
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+
+
+def create_tables(engine: Engine, metadata: MetaData) -> None:
+    """Make the tables that are missing; two processes may do so at the same time."""
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def check_integrity(engine: Engine) -> None:
+    """Raise sqlite3.DatabaseError for a damaged SQLite file: better at the start than in a failover."""
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.connect() as connection:
+        told = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    if told != "ok":
+        raise sqlite3.DatabaseError(f"database disk image is malformed: {told}")
+
+
+def place(url: str) -> str:
+    """The database's address for a message, without its password."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return "the database (its URL cannot be read)"
+    return parsed.database or "memory" if parsed.get_backend_name() == "sqlite" else repr(parsed)
+
+
+def explain(what: str, url: str, error: Exception) -> str:
+    """A sentence: what failed, where, why, and what to do."""
+    original: BaseException = getattr(error, "orig", None) or error
+    name = getattr(original, "sqlite_errorname", "") or ""
+    advice = next((text for code, text in _SQLITE_ADVICE.items() if name.startswith(code)), "")
+    if isinstance(original, sqlite3.DatabaseError) and "malformed" in str(original):
+        advice = _SQLITE_ADVICE["SQLITE_CORRUPT"]
+    if not advice and isinstance(error, OSError):
+        advice = "check that the directory exists and may be written"
+    if not advice and isinstance(error, SQLAlchemyError) and not isinstance(original, sqlite3.Error):
+        advice = "check that the database server runs and accepts the account in the URL"
+    words = " ".join(str(original).split())
+    return f"{what} {place(url)} cannot be used: {advice or 'see the reason'} ({words})"
