@@ -1,0 +1,179 @@
+"""Lays out the files of a sandbox, and takes them away again."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from repman.errors import SandboxError
+from repman.orchestrators import description, haproxy_files, template
+from repman.orchestrators.description import FILE, Account, BalancerEntry, Description, ServerEntry
+from repman.orchestrators.network import LOOPBACK, free_ports
+
+_SOCKET_PATH_LIMIT = 107
+
+
+def plan(directory: Path, servers: int, haproxy: bool, cluster: str, probes_port: int | None) -> Description:
+    """Decide names, ports, paths and passwords of a new sandbox.  Raises SandboxError."""
+    if (directory / FILE).exists():
+        raise SandboxError(f"{directory} is a sandbox already; see: repman sandbox status {directory}")
+    if not 1 <= servers <= 20:
+        raise SandboxError(f"a sandbox has 1 to 20 servers, not {servers}")
+    directory.mkdir(parents=True, exist_ok=True)
+    ports = iter(free_ports(servers + 3))
+    names = tuple(f"db{number}" for number in range(1, servers + 1))
+    _require_untouched(directory, (*names, "haproxy", "template"))
+    sockets = _choose_socket_directory(directory)
+    return Description(
+        format=description.FORMAT,
+        complete=False,
+        cluster=cluster,
+        version=template.server_version(),
+        run_as=template.system_account(directory),
+        socket_dir=str(sockets),
+        probes_port=probes_port or next(ports),
+        servers=tuple(_server(directory, sockets, name, next(ports)) for name in names),
+        haproxy=_haproxy(directory, sockets, next(ports), next(ports)) if haproxy else None,
+        monitor=Account("repman", _password()),
+        replication=Account("repman_repl", _password()),
+        application=Account("app", _password()),
+    )
+
+
+def build(directory: Path, planned: Description) -> None:
+    """Make the files.  What fails half-way can be destroyed and is never taken for finished."""
+    description.write(directory, planned)
+    prepare_socket_directory(planned)
+    base = directory / "template"
+    _make_directory(base, planned.run_as, 0o700)
+    template.make(base / "data", planned.run_as, planned.monitor, planned.replication, planned.application)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(lambda entry: _build_server(planned, entry, base / "data"), planned.servers))
+    shutil.rmtree(base)
+    if planned.haproxy is not None:
+        _build_haproxy(planned, planned.haproxy)
+    description.write(directory, replace(planned, complete=True))
+
+
+def remove(directory: Path, planned: Description) -> None:
+    """Take all files of a sandbox away; its processes must be gone.  Other files there are left alone."""
+    for name in (*(server.name for server in planned.servers), "haproxy", "template"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    shutil.rmtree(planned.socket_dir, ignore_errors=True)
+    (directory / FILE).unlink(missing_ok=True)
+    if not any(directory.iterdir()):
+        directory.rmdir()
+
+
+def prepare_socket_directory(planned: Description) -> None:
+    """Make the private directory for sockets if it is missing.  Raises SandboxError when it is not ours."""
+    path = Path(planned.socket_dir)
+    _make_directory(path, planned.run_as, 0o700)
+    found = path.lstat()
+    if path.is_symlink() or found.st_mode & 0o077 or found.st_uid not in _trusted_owners(planned.run_as):
+        raise SandboxError(f"{path} is not private to us; remove it and start again")
+
+
+def _server(directory: Path, sockets: Path, name: str, port: int) -> ServerEntry:
+    home = directory / name
+    config = str(home / "server.cnf")
+    return ServerEntry(
+        name=name,
+        host=LOOPBACK,
+        port=port,
+        socket=str(sockets / f"{name}.sock"),
+        pid_file=str(home / "mariadbd.pid"),
+        datadir=str(home / "data"),
+        config=config,
+        log=str(home / "error.log"),
+        start=(template.program("mariadbd"), f"--defaults-file={config}"),
+    )
+
+
+def _haproxy(directory: Path, sockets: Path, write_port: int, read_port: int) -> BalancerEntry:
+    home = directory / "haproxy"
+    config = str(home / "haproxy.cfg")
+    return BalancerEntry(
+        host=LOOPBACK,
+        write_port=write_port,
+        read_port=read_port,
+        stats_socket=str(sockets / "haproxy.sock"),
+        pid_file=str(home / "haproxy.pid"),
+        config=config,
+        start=(template.program("haproxy"), "-D", "-f", config),
+    )
+
+
+def _build_server(planned: Description, entry: ServerEntry, data: Path) -> None:
+    home = Path(entry.config).parent
+    _make_directory(home, planned.run_as, 0o755)
+    template.copy(data, Path(entry.datadir))
+    text = haproxy_files.template("server.cnf").substitute(
+        run_as=planned.run_as,
+        datadir=entry.datadir,
+        socket=entry.socket,
+        pid_file=entry.pid_file,
+        log=entry.log,
+        host=entry.host,
+        port=entry.port,
+        server_id=planned.servers.index(entry) + 1,
+        log_file_size=template.LOG_FILE_SIZE,
+    )
+    Path(entry.config).write_text(text)
+    log = Path(entry.log)
+    log.touch(mode=0o640)
+    _give(log, planned.run_as)
+
+
+def _build_haproxy(planned: Description, entry: BalancerEntry) -> None:
+    home = Path(entry.config).parent
+    home.mkdir(exist_ok=True)
+    probes = (LOOPBACK, planned.probes_port)
+    text = haproxy_files.configuration(entry, planned.servers, planned.cluster, probes)
+    Path(entry.config).write_text(text)
+    haproxy_files.state_file(entry).write_text(haproxy_files.all_down(planned.servers, probes))
+
+
+def _choose_socket_directory(directory: Path) -> Path:
+    """Below the sandbox when the path is short enough for a socket, else a private short one."""
+    near = directory / "run"
+    if len(os.fsencode(near / "haproxy.sock")) <= _SOCKET_PATH_LIMIT - 10:
+        return near
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    usable = (
+        os.geteuid() != 0 and len(runtime) < 60 and os.path.isdir(runtime) and os.access(runtime, os.W_OK)
+    )
+    return Path(tempfile.mkdtemp(prefix="repman-", dir=runtime if usable else "/tmp"))
+
+
+def _require_untouched(directory: Path, names: tuple[str, ...]) -> None:
+    taken = [name for name in names if (directory / name).exists()]
+    if taken:
+        raise SandboxError(
+            f"{directory} has other files of these names: {', '.join(taken)}; choose another place"
+        )
+
+
+def _make_directory(path: Path, owner: str, mode: int) -> None:
+    path.mkdir(mode=mode, exist_ok=True)
+    path.chmod(mode)
+    _give(path, owner)
+
+
+def _give(path: Path, owner: str) -> None:
+    if os.geteuid() == 0:
+        shutil.chown(path, owner, pwd.getpwnam(owner).pw_gid)
+
+
+def _trusted_owners(owner: str) -> frozenset[int]:
+    return frozenset({os.geteuid(), pwd.getpwnam(owner).pw_uid})
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(18)

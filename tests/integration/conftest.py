@@ -1,0 +1,53 @@
+"""Real servers for tests: every sandbox made by a test is destroyed after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from repman.errors import SandboxError
+from repman.orchestrators.sandbox import Sandbox
+
+MakeSandbox = Callable[..., Sandbox]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeSandbox]:
+    """Make a sandbox: ``sandbox(servers=3, haproxy=False, start=True, ...)``."""
+    made: list[Path] = []
+
+    def make(
+        servers: int = 3,
+        *,
+        haproxy: bool = False,
+        start: bool = True,
+        directory: Path | None = None,
+        cluster: str = "test",
+        probes_port: int | None = None,
+    ) -> Sandbox:
+        place = directory or tmp_path_factory.mktemp("sandbox") / "s"
+        made.append(place)
+        new = Sandbox.create(place, servers, haproxy=haproxy, cluster=cluster, probes_port=probes_port)
+        if start:
+            new.start_all()
+        return new
+
+    yield make
+    for place in made:
+        if place.exists():
+            try:
+                Sandbox.destroy_at(place)
+            except SandboxError as error:
+                if (place / "sandbox.json").exists():
+                    raise AssertionError(
+                        f"the sandbox of this test could not be destroyed: {error}"
+                    ) from error
