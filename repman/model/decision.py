@@ -58,6 +58,8 @@ class Decision:
     plan: Plan | None = None
     refusals: tuple[Refusal, ...] = ()
     """Why the plan that the situation asks for is not carried out."""
+    ranking: tuple[str, ...] = ()
+    """Every server with the reason for its place in the election, when there was one."""
     unchanged: str = ""
     """For a command that finds its aim reached already: the sentence that says so."""
 

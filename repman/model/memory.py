@@ -39,9 +39,8 @@ class ServerMemory:
     """A failover went on without proof that this old writer is fenced."""
     unacknowledged: str = ""
     """Transactions it committed that no client was told of, noted when it was fenced."""
-    restarts: int = 0
-    """Times an orchestrator started it again since it last was healthy."""
-    restarted_at: float | None = None
+    open_boot: str = ""
+    """The run of the server process (`ServerSeen.boot`) in which it was last seen open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,13 @@ class Memory:
     """repman itself switched semi-sync off."""
     unacked_since: float | None = None
     """Since when the writer has had no replica that acknowledges."""
+    looked_at: float | None = None
+    """Monotonic seconds of the look before."""
+    reopen: bool = False
+    """repman itself closed the writer for a plan that has not opened another one yet."""
+    condemned: str = ""
+    """The writer that a failover has begun to replace: it stays condemned until somebody is open again, because
+    the plan itself silences the witnesses."""
     unprotected_seconds: float = 0.0
     """Time in which an acknowledged write could have been lost, since counting began."""
     refused_plans: tuple[tuple[str, float], ...] = field(default=())
@@ -74,6 +80,10 @@ class Memory:
             if server.address == address:
                 return server
         return ServerMemory(address)
+
+    def with_writer(self, address: str) -> Memory:
+        """This memory after that server was opened by a plan."""
+        return replace(self, writer=address, writer_position=None, reopen=False, condemned="")
 
     def with_server(self, server: ServerMemory) -> Memory:
         """This memory with that server's part replaced or added."""

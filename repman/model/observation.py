@@ -107,12 +107,7 @@ class SemiSync:
     @property
     def lossless(self) -> bool:
         """Whether no commit is acknowledged to a client before a replica has it, whatever happens."""
-        return (
-            self.source_enabled
-            and self.waiting_for_acks
-            and self.timeout >= 86400.0
-            and self.waits_without_replica
-        )
+        return self.source_enabled and self.waiting_for_acks and self.timeout >= 86400.0 and self.waits_without_replica
 
 
 @dataclass(frozen=True, slots=True)

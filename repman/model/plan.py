@@ -22,7 +22,8 @@ class StepKind(StrEnum):
     DRAIN = "drain"
     """Everything it has received is applied."""
     CATCH_UP = "catch-up"
-    """It has applied everything that `source` has; it follows `source` for that where it does not yet."""
+    """It has applied everything that `source` had when the step began; where it does not follow `source` yet it
+    does so for that.  Its receiver goes on."""
     PROMOTE = "promote"
     """It follows nobody and makes commits wait for acknowledgements; still read-only."""
     FOLLOW = "follow"

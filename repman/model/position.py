@@ -29,6 +29,14 @@ class Position(ABC):
         """Both sets together."""
 
     @abstractmethod
+    def written_by(self, server_id: int) -> Position:
+        """The part that was first written on the server of that id."""
+
+    @abstractmethod
+    def not_written_by(self, server_id: int) -> Position:
+        """The part that was first written anywhere else."""
+
+    @abstractmethod
     def is_empty(self) -> bool:
         """Whether nothing was ever written."""
 
@@ -68,15 +76,14 @@ class MariadbGtid(Position):
     def parse(cls, last: str, seen: str = "", strict: bool = True) -> MariadbGtid:
         """Read comma lists of ``domain-server-sequence``; `seen` is completed with `last`.
 
-        Where `last` names several GTIDs of one domain (``gtid_binlog_state`` given for it) the highest counts.
+        Where `last` names several GTIDs of one domain (``gtid_binlog_state`` given for it) the
+        highest counts.
         Raises ValueError on anything else.
         """
         return cls._from(_read(last), _read(seen), strict)
 
     @classmethod
-    def _from(
-        cls, last: list[tuple[int, int, int]], seen: list[tuple[int, int, int]], strict: bool
-    ) -> MariadbGtid:
+    def _from(cls, last: list[tuple[int, int, int]], seen: list[tuple[int, int, int]], strict: bool) -> MariadbGtid:
         latest: dict[int, tuple[int, int, int]] = {}
         for gtid in last:
             if gtid[0] not in latest or gtid[2] > latest[gtid[0]][2]:
@@ -123,6 +130,14 @@ class MariadbGtid(Position):
         if not other.seen or other == self:
             return self
         return self._from([*self.last, *other.last], [*self.seen, *other.seen], self.strict and other.strict)
+
+    def written_by(self, server_id: int) -> MariadbGtid:
+        """The entries of that server id."""
+        return self._from([], [gtid for gtid in self.seen if gtid[1] == server_id], False)
+
+    def not_written_by(self, server_id: int) -> MariadbGtid:
+        """The entries of all other server ids."""
+        return self._from([], [gtid for gtid in self.seen if gtid[1] != server_id], False)
 
     def is_empty(self) -> bool:
         """Whether no GTID was seen."""

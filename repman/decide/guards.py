@@ -1,0 +1,172 @@
+"""The gates before any act.  Every guard that says no is reported, never only the first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from repman.decide.election import Election
+from repman.decide.view import View
+from repman.decide.witness import Life
+from repman.model.observation import ServerSeen
+from repman.model.policy import UnackedPolicy, UnknownFencePolicy
+from repman.model.problem import Refusal
+
+
+def may_act(view: View) -> tuple[Refusal, ...]:
+    """What must hold before anything at all is changed."""
+    refusals = []
+    if view.policy.paused:
+        refusals.append(Refusal("paused", "monitoring-pause is set: repman changes nothing until it is unset"))
+    if not view.leased:
+        refusals.append(_no_lease(view))
+    return tuple(refusals)
+
+
+def _no_lease(view: View) -> Refusal:
+    answering = view.seen.answering()
+    holders = sorted({one.lease_holder for one in answering if one.lease_holder})
+    if not answering:
+        return Refusal("no-lease", "no server of the cluster answers, so nobody can grant the lease to act")
+    who = f"; another repman holds it: {', '.join(holders)}" if holders else ""
+    votes = sum(1 for one in answering if one.leased)
+    return Refusal("no-lease", f"{votes} of {len(answering)} answering servers gave us the lease, not a majority{who}")
+
+
+def may_act_automatically(view: View) -> tuple[Refusal, ...]:
+    """What an operator's limits say about a failover that nobody asked for."""
+    policy, memory = view.policy, view.memory
+    refusals = []
+    if not policy.automatic_failover:
+        refusals.append(Refusal("manual-mode", "failover-mode is manual: an operator must ask for the failover"))
+    if policy.failover_limit and memory.failovers >= policy.failover_limit:
+        refusals.append(
+            Refusal(
+                "failover-limit",
+                f"{memory.failovers} failovers were made, failover-limit allows {policy.failover_limit}: "
+                "reset the failover control when the cause is understood",
+            )
+        )
+    if policy.failover_time_limit and memory.last_failover is not None:
+        ago = view.wall - memory.last_failover
+        if 0 <= ago < policy.failover_time_limit:
+            refusals.append(
+                Refusal(
+                    "too-soon",
+                    f"the last failover was {ago:.0f} s ago, failover-time-limit asks for {policy.failover_time_limit:.0f} s",
+                )
+            )
+    return tuple(refusals)
+
+
+def keeps_acknowledged(view: View, election: Election, without: Collection[str] = ()) -> tuple[Refusal, ...]:
+    """Whether the elected server is certain to have every write that a client was told is safe.
+
+    Under semi-sync each such write was received by one replica at least, but which one is not known: a replica
+    that may have acknowledged and cannot be asked now, or that has lost what it had received, forbids the move.
+    """
+    if not view.policy.semi_sync or not election.winner:
+        return ()
+    winner = view.seen.server(election.winner)
+    refusals = list(_was_unprotected(view, winner))
+    for one in view.seen.servers:
+        remembered = view.memory.server(one.address)
+        if one.address in (view.writer, election.winner) or one.address in without:
+            continue
+        if not one.answered and remembered.acker:
+            refusals.append(
+                Refusal(
+                    "acker-missing",
+                    f"{view.name(one.address)} may be the only one with the last acknowledged writes and does not answer"
+                    f" ({one.reach}): bring it back, or force the failover and accept the loss",
+                    one.address,
+                )
+            )
+    refusals += _shrunk(view, election)
+    return tuple(refusals)
+
+
+def _was_unprotected(view: View, winner: ServerSeen) -> tuple[Refusal, ...]:
+    """The writer's acknowledgements were not backed by a replica when it was last seen."""
+    if election_of_same(view, winner):
+        return ()
+    last = view.memory.server(view.writer).last
+    if last is None or last.semi_sync is None or not last.open or last.semi_sync.lossless:
+        return ()
+    if winner.received is not None and last.executed is not None and winner.received.covers(last.executed):
+        return ()
+    return (
+        Refusal(
+            "not-protected",
+            f"{view.name(view.writer)} acknowledged writes without waiting for a replica when it was last seen, and "
+            f"{view.name(winner.address)} lacks some of them: bring it back, or force the failover and accept the loss",
+            view.writer,
+        ),
+    )
+
+
+def election_of_same(view: View, winner: ServerSeen) -> bool:
+    """Whether the elected server is the writer itself, come back."""
+    return winner.address == view.writer
+
+
+def _shrunk(view: View, election: Election) -> list[Refusal]:
+    """Servers that once had received more than anybody can show now."""
+    known = [view.seen.server(address).received for address in (election.winner, election.donor) if address]
+    refusals = []
+    for one in view.seen.servers:
+        highest = view.memory.server(one.address).highest_received
+        if one.address == view.writer or highest is None or not one.answered:
+            continue
+        if not any(position is not None and position.covers(highest) for position in known):
+            if one.received is not None and one.received.covers(highest):
+                continue  # It still has it; the election has dealt with that.
+            refusals.append(
+                Refusal(
+                    "received-shrank",
+                    f"{view.name(one.address)} had received {highest} and has lost part of it, which may be the only "
+                    "copy of acknowledged writes: bring the old writer back, or force the failover and accept the loss",
+                    one.address,
+                )
+            )
+    return refusals
+
+
+def fence_allows(view: View, controlled: bool) -> tuple[Refusal, ...]:
+    """Whether a failover may begin although the writer may turn out impossible to fence."""
+    if view.life is not Life.HUNG or controlled:
+        return ()
+    if view.policy.unknown_fence is UnknownFencePolicy.PROCEED:
+        return ()
+    last = view.memory.server(view.writer).last
+    lossless = last is not None and last.semi_sync is not None and last.semi_sync.lossless
+    if view.policy.unknown_fence is UnknownFencePolicy.SEMI_SYNC and (lossless or not view.policy.semi_sync):
+        return ()
+    return (
+        Refusal(
+            "cannot-fence",
+            f"{view.name(view.writer)} answers nobody, so it cannot be fenced, and it may still acknowledge writes "
+            "(failover-unknown-fence decides what is allowed then)",
+            view.writer,
+        ),
+    )
+
+
+def protection_refusals(view: View) -> tuple[Refusal, ...]:
+    """Why a write acknowledged now could be lost, whatever the election would say."""
+    writer = view.writer_seen
+    if not view.policy.semi_sync or writer is None or not writer.open:
+        return ()
+    semi_sync = writer.semi_sync
+    if semi_sync is None or not semi_sync.lossless:
+        by_us = " (switched off by repman after its grace period)" if view.memory.degraded else ""
+        return (
+            Refusal(
+                "semi-sync-off",
+                f"commits on {view.name(view.writer)} do not wait for a replica{by_us}",
+                view.writer,
+            ),
+        )
+    if semi_sync.ackers == 0:
+        wait = "writes wait" if view.policy.unacked is UnackedPolicy.BLOCK else "writes wait, until repman degrades"
+        return (Refusal("no-acker", f"no replica of {view.name(view.writer)} acknowledges: {wait}", view.writer),)
+    return ()

@@ -1,0 +1,83 @@
+"""The state of each server, what takes reads, and the name of the whole shape."""
+
+from __future__ import annotations
+
+from repman.decide.election import lag_of
+from repman.decide.view import View, errant
+from repman.decide.witness import Life
+from repman.model.decision import Routes, ServerState
+from repman.model.observation import Reach, Receiver, ServerSeen
+
+
+def states(view: View) -> tuple[tuple[str, ServerState], ...]:
+    """Every server's state, in configured order."""
+    return tuple((one.address, _state(view, one)) for one in view.seen.servers)
+
+
+def _state(view: View, one: ServerSeen) -> ServerState:
+    if one.reach is Reach.DENIED:
+        return ServerState.ERROR_AUTH
+    if view.in_maintenance(one.address) and one.answered:
+        return ServerState.MAINTENANCE
+    if not one.answered:
+        return _absent(view, one)
+    if one.address == view.writer and not _follows_member(view, one):
+        return ServerState.MASTER
+    if not one.links:
+        return ServerState.STANDALONE
+    return _replica_state(view, one)
+
+
+def _absent(view: View, one: ServerSeen) -> ServerState:
+    if one.address == view.writer:
+        return ServerState.FAILED if view.life.dead else ServerState.SUSPECT
+    if one.reach is Reach.REFUSED:
+        return ServerState.FAILED
+    return ServerState.FAILED if view.memory.server(one.address).failures >= 2 else ServerState.SUSPECT
+
+
+def _replica_state(view: View, one: ServerSeen) -> ServerState:
+    relay = any(other.follows(one.address) for other in view.seen.answering())
+    if not all(link.healthy for link in one.links):
+        return ServerState.RELAY_ERR if relay else ServerState.SLAVE_ERR
+    if 0 <= view.policy.max_lag < lag_of(view, one):
+        return ServerState.RELAY_LATE if relay else ServerState.SLAVE_LATE
+    return ServerState.RELAY if relay else ServerState.SLAVE
+
+
+def _follows_member(view: View, one: ServerSeen) -> bool:
+    return any(link.source in view.policy.addresses and link.receiver is not Receiver.STOPPED for link in one.links)
+
+
+def routes(view: View) -> Routes:
+    """Who should take writes and reads now.
+
+    A writer that is merely out of our reach keeps its traffic: our route is one witness, the clients' another.
+    Reads go to replicas that apply (a lost source does not make their data wrong) and are not late.
+    """
+    writer = view.writer if view.life in (Life.OPEN, Life.ALIVE, Life.SUSPECT) else ""
+    readers = [one.address for one in view.seen.answering() if _serves_reads(view, one)]
+    alone = view.policy.read_on_writer_without_replica and not readers
+    if writer and (view.policy.read_on_writer or alone):
+        readers.append(writer)
+    return Routes(writer, tuple(readers))
+
+
+def _serves_reads(view: View, one: ServerSeen) -> bool:
+    if one.address == view.writer or view.in_maintenance(one.address) or one.open or not one.links:
+        return False
+    if any(link.applier_errno or not link.applier_running for link in one.links):
+        return False
+    stopped = view.life is Life.OPEN and any(link.receiver is Receiver.STOPPED for link in one.links)
+    late = 0 <= view.policy.max_lag < lag_of(view, one)
+    return not (stopped or late or errant(view, one))
+
+
+def topology(view: View) -> str:
+    """The shape, in replication-manager's words."""
+    if view.life is Life.NONE:
+        return "unknown"
+    for one in view.seen.answering():
+        if one.address != view.writer and one.links and view.seen.replicas_of(one.address):
+            return "multi-tier-slave"
+    return "active-passive" if len(view.policy.servers) == 1 else "master-slave"

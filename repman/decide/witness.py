@@ -1,0 +1,106 @@
+"""Is the writer dead?  A verdict of several witnesses: our own connection and the replicas' receivers.
+
+A crash is certain at once: nothing listens on the port and every replica that can tell has lost it.  A hang
+or a partition shows only as silence, so there progress is the witness, not thread states: a replica
+testifies that its source is silent when neither its heartbeat counter nor its received position moved for
+several heartbeat periods, whatever its receiver claims.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from repman.model.memory import Memory
+from repman.model.observation import ClusterSeen, Reach, Receiver, ServerSeen
+from repman.model.policy import ClusterPolicy
+
+
+class Life(StrEnum):
+    """The verdict on the server in charge."""
+
+    NONE = "none"
+    """Nobody is in charge."""
+    OPEN = "open"
+    """It answers and takes writes."""
+    CLOSED = "closed"
+    """It answers and is read-only."""
+    ALIVE = "alive"
+    """It lives but cannot be observed (denied, or no connection left)."""
+    SUSPECT = "suspect"
+    """We lost it, and the other witnesses do not (yet) say so too."""
+    CRASHED = "crashed"
+    HUNG = "hung"
+
+    @property
+    def dead(self) -> bool:
+        """Whether it is to be replaced."""
+        return self in (Life.CRASHED, Life.HUNG)
+
+
+class Testimony(StrEnum):
+    """What one replica knows of its source."""
+
+    LOST = "lost"
+    """Its receiver has no connection."""
+    SILENT = "silent"
+    """Connected, and nothing came for several heartbeat periods."""
+    HEARS = "hears"
+    MUTE = "mute"
+    """It cannot tell: not reachable, stopped by somebody, or following another server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict with its evidence."""
+
+    life: Life
+    testimonies: tuple[tuple[str, Testimony], ...] = ()
+
+    def saying(self, *wanted: Testimony) -> tuple[str, ...]:
+        """The replicas that testify so."""
+        return tuple(address for address, testimony in self.testimonies if testimony in wanted)
+
+
+def judge(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: float) -> Verdict:
+    """The verdict on `memory.writer` (already updated by `remember`)."""
+    if not memory.writer or memory.writer not in policy.addresses:
+        return Verdict(Life.NONE)
+    writer = seen.server(memory.writer)
+    if writer.answered:
+        return Verdict(Life.OPEN if writer.open else Life.CLOSED)
+    if writer.reach.alive:
+        return Verdict(Life.ALIVE)
+    if memory.condemned == writer.address:
+        return Verdict(Life.CRASHED if writer.reach is Reach.REFUSED else Life.HUNG)
+    testimonies = tuple(
+        (one.address, _testify(policy, one, memory, now)) for one in seen.servers if one.address != writer.address
+    )
+    return Verdict(_life(writer, memory, testimonies), testimonies)
+
+
+def _life(writer: ServerSeen, memory: Memory, testimonies: tuple[tuple[str, Testimony], ...]) -> Life:
+    told = [testimony for _, testimony in testimonies if testimony is not Testimony.MUTE]
+    if not told or Testimony.HEARS in told:
+        return Life.SUSPECT
+    if writer.reach is Reach.REFUSED:
+        return Life.CRASHED
+    # A single look without an answer may be our own pause; the second one is not.
+    if writer.reach.silent and memory.server(writer.address).failures >= 2:
+        return Life.HUNG
+    return Life.SUSPECT
+
+
+def _testify(policy: ClusterPolicy, one: ServerSeen, memory: Memory, now: float) -> Testimony:
+    link = one.follows(memory.writer) if one.answered else None
+    if link is None:
+        return Testimony.MUTE
+    if link.receiver is Receiver.CONNECTING or (link.receiver is Receiver.STOPPED and link.receiver_errno):
+        return Testimony.LOST
+    if link.receiver is Receiver.STOPPED:
+        return Testimony.MUTE
+    progress = memory.server(one.address).progress
+    patience = policy.silence_periods * max(policy.heartbeat_period, link.heartbeat_period)
+    if progress is None or link.heartbeat_period <= 0 or now - progress.changed_at < patience:
+        return Testimony.HEARS
+    return Testimony.SILENT
