@@ -1,1 +1,60 @@
 """Configuration: one option table, layers with the origin of each value, frozen settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from repman.config.build import build
+from repman.config.checks import check
+from repman.config.findings import Findings
+from repman.config.layers import Merged, merge
+from repman.config.settings import Settings
+from repman.errors import ConfigError
+
+__all__ = ["DEFAULT_PATHS", "load", "read"]
+
+DEFAULT_PATHS = (
+    Path("repman.toml"),
+    Path("/etc/repman/config.toml"),
+    Path("/etc/replication-manager/config.toml"),
+)
+"""Where the main file is looked for when neither the caller nor ``REPMAN_CONFIG`` names it."""
+
+
+def load(
+    path: Path | None = None,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+) -> tuple[Settings, tuple[str, ...]]:
+    """The settings and warnings for the operator.
+
+    `overrides` are ``name=value`` or ``cluster.name=value``.  Raises ConfigError with every mistake.
+    """
+    merged, findings = read(path, overrides, environ)
+    if findings.mistakes:
+        raise ConfigError(findings.mistakes)
+    return build(merged), findings.warnings
+
+
+def read(
+    path: Path | None = None,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+) -> tuple[Merged, Findings]:
+    """Every setting with its origin, and what is wrong with it; raises ConfigError only without a main file."""
+    findings = Findings()
+    merged = merge(path or _find(environ), overrides, environ, findings)
+    check(merged, findings)
+    return merged, findings
+
+
+def _find(environ: Mapping[str, str]) -> Path:
+    if named := environ.get("REPMAN_CONFIG"):
+        return Path(named)
+    for path in DEFAULT_PATHS:
+        if path.exists():
+            return path
+    places = ", ".join(str(path) for path in DEFAULT_PATHS)
+    raise ConfigError([f"there is no configuration file; name it with --config, or create one of {places}"])

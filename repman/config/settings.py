@@ -62,12 +62,14 @@ class ServiceSettings:
     """Journal, history, secrets: what must survive."""
     rundir: Path
     """Snapshots and sockets: what may be lost with the boot."""
+    http_server: bool = True
+    """Whether page and API are served at all; probes always are."""
     http_bind: str = "127.0.0.1"
     http_port: int = 10001
     http_workers: int = 2
     probes_bind: str = "127.0.0.1"
     probes_port: int = 10002
-    state_url: str = ""
+    state_url: str = field(default="", repr=False)
     """SQLAlchemy URL for journal and history; empty: SQLite files under `datadir`."""
     api_users: tuple[Credential, ...] = ()
     acl_allow: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -78,6 +80,21 @@ class ServiceSettings:
     log_file: Path | None = None
     log_level: str = "INFO"
     options: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def journal_url(self) -> str:
+        """Where the journal is; its own file, so that nobody else's write delays a step."""
+        return self.state_url or f"sqlite:///{self.datadir}/journal.db"
+
+    @property
+    def history_url(self) -> str:
+        """Where the history is."""
+        return self.state_url or f"sqlite:///{self.datadir}/history.db"
+
+    @property
+    def monitor_socket(self) -> Path:
+        """Where the monitor takes commands."""
+        return self.rundir / "monitor.sock"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,153 @@
+"""Configuration files: TOML with the line of each value."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from repman.config.findings import Findings, Layer, Origin
+
+_HEADER = re.compile(r"\s*\[\s*(\"[^\"]*\"|'[^']*'|[^\[\]]+?)\s*\]")
+_KEY = re.compile(r"\s*(\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)\s*=")
+_FENCE = re.compile(r"\"\"\"|'''")
+_RESERVED = frozenset({"arbitrator"})
+_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One value as written."""
+
+    section: str
+    """Name of the cluster; empty for ``[Default]``."""
+    written: str
+    raw: object = field(repr=False)
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The entries of some files, and where each cluster's section begins."""
+
+    entries: tuple[Entry, ...] = ()
+    sections: tuple[tuple[str, Origin], ...] = ()
+    complete: bool = True
+    """False: a file could not be read, so what is missing may be in it."""
+
+    def __add__(self, other: Document) -> Document:
+        return Document(self.entries + other.entries, self.sections + other.sections, self.complete and other.complete)
+
+
+def read_main(path: Path, findings: Findings) -> Document:
+    """The main file and the directory it includes."""
+    main = read_file(path, Layer.MAIN, findings)
+    document = replace(main, entries=tuple(entry for entry in main.entries if entry.written != "include"))
+    for entry in main.entries:
+        if entry.written == "include":
+            document += _read_included(path, entry, findings)
+    return document
+
+
+def _read_included(path: Path, entry: Entry, findings: Findings) -> Document:
+    if entry.section:
+        findings.mistake("include belongs into [Default]", entry.origin)
+        return Document()
+    if not isinstance(entry.raw, str):
+        findings.mistake("include: write the name of a directory as a string", entry.origin)
+        return Document(complete=False)
+    if not entry.raw.strip():
+        return Document()
+    directory = path.parent / Path(entry.raw.strip()).expanduser()
+    try:
+        names = sorted(name for name in directory.iterdir() if name.suffix == ".toml")
+    except OSError as error:
+        findings.mistake(
+            f"include: cannot list {directory}: {error.strerror}; create it or take the line out", entry.origin
+        )
+        return Document(complete=False)
+    document = Document()
+    for name in names:
+        document += read_file(name, Layer.INCLUDE, findings)
+    return document
+
+
+def read_file(path: Path, layer: Layer, findings: Findings) -> Document:
+    """The entries of one file; what is wrong with it goes to `findings`."""
+    origin = Origin(layer, str(path))
+    try:
+        text = path.read_bytes().decode("utf-8")
+        tables = tomllib.loads(text)
+    except OSError as error:
+        findings.mistake(f"cannot be read: {error.strerror}; check its name and permissions", origin)
+    except UnicodeDecodeError:
+        findings.mistake("is not a text file in UTF-8; repman reads TOML", origin)
+    except tomllib.TOMLDecodeError as error:
+        findings.mistake(*_broken(error, origin))
+    except RecursionError:
+        findings.mistake("is nested too deeply to be a configuration", origin)
+    else:
+        return _document(tables, line_numbers(text), origin, findings)
+    return Document(complete=False)
+
+
+def _broken(error: tomllib.TOMLDecodeError, origin: Origin) -> tuple[str, Origin]:
+    told = str(error)
+    place = re.search(r" \(at line (\d+), column (\d+)\)$", told)
+    reason = told[: place.start()] if place else told
+    line = int(place[1]) if place else 0
+    reason = reason.replace("Cannot overwrite a value", "the same name is given twice")
+    return f"is not valid TOML: {reason}; nothing of this file was used", replace(origin, line=line)
+
+
+def _document(
+    tables: dict[str, object], lines: dict[tuple[str, str], int], origin: Origin, findings: Findings
+) -> Document:
+    entries: list[Entry] = []
+    sections: list[tuple[str, Origin]] = []
+    for title, table in tables.items():
+        here = replace(origin, line=lines.get((title, ""), lines.get(("", title), 0)))
+        if not isinstance(table, dict):
+            if title != "include":
+                findings.mistake(f"{title} stands before any section; put it under [Default] or a cluster", here)
+            else:
+                entries.append(Entry("", title, table, here))
+            continue
+        if title.lower() in _RESERVED:
+            findings.warn(f"[{title}] is known to replication-manager, not used by repman", here)
+            continue
+        section = "" if title.lower() == "default" else title
+        if section and not _CLUSTER.fullmatch(section):
+            findings.mistake(
+                f"[{title}]: a cluster's name consists of letters, digits, '_', '-' and '.' and begins with a "
+                "letter or digit",
+                here,
+            )
+            continue
+        if section:
+            sections.append((section, here))
+        entries += [
+            Entry(section, name, raw, replace(origin, line=lines.get((title, name), here.line)))
+            for name, raw in table.items()
+        ]
+    return Document(tuple(entries), tuple(sections))
+
+
+def line_numbers(text: str) -> dict[tuple[str, str], int]:
+    """Line by (section, name), and by (section, "") for its header; lines in long strings are skipped."""
+    found: dict[tuple[str, str], int] = {}
+    section, fence = "", ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if fence:
+            if fence in line:
+                fence = ""
+            continue
+        if header := _HEADER.match(line):
+            section = header[1].strip("\"'")
+            found.setdefault((section, ""), number)
+        elif key := _KEY.match(line):
+            found.setdefault((section, key[1].strip("\"'")), number)
+        marks = _FENCE.findall(line.split("#", 1)[0])
+        fence = marks[-1] if len(marks) % 2 else ""
+    return found
