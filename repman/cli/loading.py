@@ -18,8 +18,8 @@ SetOption = Annotated[
 ]
 
 
-def load_settings(config: Path | None, values: list[str] | None) -> Settings:
-    """The finished configuration; raises ConfigError with every mistake."""
+def load_settings(config: Path | None, values: list[str] | None) -> tuple[Settings, tuple[str, ...]]:
+    """The finished configuration and warnings for the log; raises ConfigError with every mistake."""
     from repman.config import load
 
     return load(config, tuple(values or ()))

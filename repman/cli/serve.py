@@ -46,10 +46,11 @@ answered until last.
 @app.command()
 def serve(config: ConfigOption = None, values: SetOption = None, pid_dir: PidDirOption = None) -> None:
     """Run monitor, probes and web until SIGTERM; start again what dies."""
-    settings = load_settings(config, values)
+    settings, warnings = load_settings(config, values)
     service = settings.service
     pids = pid_dir or service.rundir
     start_logging("serve", service.log_level, service.log_file)
+    _tell(warnings)
     raise_descriptor_limit()
     busy = f"repman is already running for the data directory {service.datadir}: stop it first"
     with claim(pids, "serve", locks=service.datadir, sentence=busy):
@@ -114,13 +115,20 @@ def _be(
 ) -> None:
     """Be the process of that name until its work ends."""
     supervised = supervisor.end_with_supervisor()
-    settings = load_settings(config, values)
+    settings, warnings = load_settings(config, values)
     service = settings.service
     start_logging(name, service.log_level, service.log_file)
+    if not supervised:
+        _tell(warnings)
     raise_descriptor_limit()
     patience = _GRACE[name] if supervised else 0.0
     with claim(pid_dir or service.rundir, name, locks=service.rundir, patience=patience):
         work(settings)
+
+
+def _tell(warnings: tuple[str, ...]) -> None:
+    for warning in warnings:
+        _log.warning("configuration: %s", warning)
 
 
 def raise_descriptor_limit() -> None:

@@ -137,9 +137,7 @@ class Supervisor:
         child.deaths = 1 if now - child.started >= self.backoff.settled else child.deaths + 1
         wait = self.backoff.wait(child.deaths)
         child.due = now + wait
-        _log.error(
-            "died child=%s %s again_in=%.1f deaths_in_a_row=%d", child.spec.name, how, wait, child.deaths
-        )
+        _log.error("died child=%s %s again_in=%.1f deaths_in_a_row=%d", child.spec.name, how, wait, child.deaths)
 
 
 @contextlib.contextmanager
@@ -197,9 +195,7 @@ def end_with_supervisor() -> bool:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0) != 0:
-        _log.warning(
-            "prctl failed errno=%d: this process may outlive a killed supervisor", ctypes.get_errno()
-        )
+        _log.warning("prctl failed errno=%d: this process may outlive a killed supervisor", ctypes.get_errno())
     if os.getppid() != int(told):
         raise SystemExit("repman: the supervisor is gone already")
     return True

@@ -1,0 +1,219 @@
+"""``repman ctl``: ask and steer a running repman through its HTTP API."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from repman.cli import live, screens
+from repman.cli.api import Api
+from repman.cli.exits import ExitCode, UsageFailure
+from repman.cli.session import Session, with_session
+from repman.cli.tokens import store_token
+from repman.errors import Refused
+from repman.model.problem import Refusal
+
+app = typer.Typer(
+    help="Ask and steer a running repman through its API.",
+    no_args_is_help=True,
+    add_completion=False,
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 refused (nothing changed), 4 API or monitor unreachable, "
+    "5 not authorised.",
+)
+plan_app = typer.Typer(help="Show what an action would do now; changes nothing.", no_args_is_help=True)
+app.add_typer(plan_app, name="plan")
+
+ToOption = Annotated[str, typer.Option("--to", help="The new writer, by name, id or host:port.")]
+
+
+@app.command()
+@with_session
+def status(session: Session) -> None:
+    """Writer, protection, problems and the last plan; without --cluster of every cluster."""
+    names = (session.cluster,) if session.wanted_cluster else session.api.clusters()
+    found = [session.api.snapshot(name) for name in names]
+    if session.as_json:
+        documents = [document for _, document in found]
+        session.show_json(documents[0] if session.wanted_cluster else documents)
+        return
+    for snapshot, _ in found:
+        session.show(screens.status(snapshot))
+
+
+@app.command()
+@with_session
+def topology(session: Session) -> None:
+    """The servers as a tree: role, state, GTID, lag, read-only, semi-sync."""
+    snapshot, document = session.api.snapshot(session.cluster)
+    if session.as_json:
+        session.show_json(document)
+    else:
+        session.show(screens.status(snapshot), screens.topology(snapshot))
+
+
+@app.command()
+@with_session
+def switchover(session: Session, to: ToOption = "") -> int:
+    """Make another server the writer, without losing a write."""
+    return _act(session, "actions/switchover", to=to)
+
+
+@app.command()
+@with_session
+def failover(
+    session: Session,
+    to: ToOption = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a living writer too (as a switchover).")] = False,
+) -> int:
+    """Replace a dead writer; refused while it lives."""
+    return _act(session, "actions/failover", to=to, force="true" if force else "")
+
+
+@app.command()
+@with_session
+def bootstrap(
+    session: Session,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove replication and binary logs that exist already.")
+    ] = False,
+    topology: Annotated[str, typer.Option("--topology", help="What to build.")] = "master-slave",
+    to: Annotated[str, typer.Option("--to", help="The first writer, by name, id or host:port.")] = "",
+) -> int:
+    """Set up replication on servers that have none."""
+    path = f"actions/replication/bootstrap/{topology}"
+    return _act(session, path, to=to, clean="true" if clean else "")
+
+
+@plan_app.command("switchover")
+@with_session
+def plan_switchover(session: Session, to: ToOption = "") -> int:
+    """What a switchover would do now: steps, the chosen server, reasons, refusals."""
+    return _preview(session, "switchover", to)
+
+
+@plan_app.command("failover")
+@with_session
+def plan_failover(session: Session, to: ToOption = "") -> int:
+    """What a failover would do if the writer died now."""
+    return _preview(session, "failover", to)
+
+
+@app.command()
+@with_session
+def events(
+    session: Session,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=5000, help="How many, the newest first.")] = 50,
+) -> None:
+    """What happened, newest first."""
+    found = session.api.get(session.path("events"), limit=str(limit))
+    if session.as_json:
+        session.show_json(found)
+    else:
+        session.show(screens.events(found))
+
+
+@app.command()
+@with_session
+def watch(
+    session: Session,
+    every: Annotated[float, typer.Option("--every", min=0.05, help="Seconds between two looks.")] = 0.5,
+) -> None:
+    """Show the cluster until Ctrl-C."""
+    try:
+        live.watch(session, every)
+    except KeyboardInterrupt:
+        return
+
+
+@app.command()
+@with_session
+def login(
+    session: Session,
+    show: Annotated[bool, typer.Option("--print", help="Print the token for other programs; do not keep it.")] = False,
+) -> None:
+    """Ask for a token and keep it for later commands."""
+    target = session.api.target
+    user = target.user or _ask("User: ", input)
+    password = target.password or _ask(f"Password of {user}: ", getpass.getpass)
+    token = Api(replace(target, user=user, password=password)).login()
+    if session.as_json:
+        session.show_json({"token": token})
+    elif show:
+        print(token)
+    else:
+        path = store_token(target.url, token)
+        session.show(f"Logged in to {target.url} as {user}; the token is in {path}.")
+
+
+def _ask(question: str, how: Callable[[str], str]) -> str:
+    if not sys.stdin.isatty():
+        raise UsageFailure("give --user and --password (or REPMAN_USER and REPMAN_PASSWORD): nobody can be asked")
+    return how(question)
+
+
+def _act(session: Session, path: str, **parameters: str) -> int:
+    """Order an action, show its progress and its end; returns the exit code."""
+    where = session.path(*path.split("/"))
+    try:
+        receipt = live.progress(session, lambda: session.api.act(where, **parameters))
+    except Refused as refused:
+        return _refused(session, refused.refusals)
+    if session.as_json:
+        session.show_json(receipt)
+        return ExitCode.DONE
+    session.show(Text(str(receipt.get("sentence") or "Done."), "green"))
+    snapshot, _ = session.api.snapshot(session.cluster)
+    if snapshot.plan and snapshot.plan.id == receipt.get("plan"):
+        session.show(screens.plan_steps(snapshot.plan))
+    session.show(screens.topology(snapshot))
+    return ExitCode.DONE
+
+
+def _refused(session: Session, refusals: tuple[Refusal, ...]) -> int:
+    if session.as_json:
+        reasons = [{"code": each.code, "sentence": each.sentence, "server": each.server} for each in refusals]
+        session.show_json({"status": "refused", "reasons": reasons})
+    else:
+        session.show(screens.refusal_list("Refused; nothing was changed:", refusals))
+    return ExitCode.REFUSED
+
+
+def _preview(session: Session, kind: str, to: str) -> int:
+    """Show a plan; 3 when it would be refused, so that a script can ask before it orders."""
+    document = session.api.get(session.path("plan", kind), to=to)
+    refusals = [Refusal(str(each.get("code", "")), str(each.get("sentence", ""))) for each in document["reasons"]]
+    if session.as_json:
+        session.show_json(document)
+    else:
+        session.show(_preview_screen(document))
+        if refusals:
+            session.show(screens.refusal_list("It would be refused:", refusals))
+    return ExitCode.REFUSED if refusals or document.get("status") == "refused" else ExitCode.DONE
+
+
+def _preview_screen(document: dict[str, Any]) -> RenderableType:
+    lines: list[RenderableType] = [Text(str(document.get("sentence", "")), "bold")]
+    chosen = document.get("new_writer") or document.get("writer")
+    if chosen:
+        lines.append(Text("new writer: ").append(str(chosen), "bold green"))
+    for title, name in (("steps", "steps"), ("election", "ranking"), ("taken for true", "assumptions")):
+        if items := document.get(name):
+            lines.append(Text(f"{title}:", "dim"))
+            lines += [Text(f"  {number}. {_line(item)}") for number, item in enumerate(items, 1)]
+    return Group(*lines)
+
+
+def _line(item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    source = f" <- {item['source']}" if item.get("source") else ""
+    words = [str(item[name]) for name in ("kind", "server") if item.get(name)]
+    more = [str(item[name]) for name in ("reason", "sentence") if item.get(name)]
+    return " ".join(words) + source + (f": {'; '.join(more)}" if more else "")
