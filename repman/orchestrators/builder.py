@@ -6,6 +6,7 @@ import os
 import pwd
 import secrets
 import shutil
+import string
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -40,9 +41,9 @@ def plan(directory: Path, servers: int, haproxy: bool, cluster: str, probes_port
         probes_port=probes_port or next(ports),
         servers=tuple(_server(directory, sockets, name, next(ports)) for name in names),
         haproxy=_haproxy(directory, sockets, next(ports), next(ports)) if haproxy else None,
-        monitor=Account("repman", _password()),
-        replication=Account("repman_repl", _password()),
-        application=Account("app", _password()),
+        monitor=Account("repman", new_password()),
+        replication=Account("repman_repl", new_password()),
+        application=Account("app", new_password()),
     )
 
 
@@ -146,18 +147,14 @@ def _choose_socket_directory(directory: Path) -> Path:
     if len(os.fsencode(near / "haproxy.sock")) <= _SOCKET_PATH_LIMIT - 10:
         return near
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    usable = (
-        os.geteuid() != 0 and len(runtime) < 60 and os.path.isdir(runtime) and os.access(runtime, os.W_OK)
-    )
+    usable = os.geteuid() != 0 and len(runtime) < 60 and os.path.isdir(runtime) and os.access(runtime, os.W_OK)
     return Path(tempfile.mkdtemp(prefix="repman-", dir=runtime if usable else "/tmp"))
 
 
 def _require_untouched(directory: Path, names: tuple[str, ...]) -> None:
     taken = [name for name in names if (directory / name).exists()]
     if taken:
-        raise SandboxError(
-            f"{directory} has other files of these names: {', '.join(taken)}; choose another place"
-        )
+        raise SandboxError(f"{directory} has other files of these names: {', '.join(taken)}; choose another place")
 
 
 def _make_directory(path: Path, owner: str, mode: int) -> None:
@@ -175,5 +172,6 @@ def _trusted_owners(owner: str) -> frozenset[int]:
     return frozenset({os.geteuid(), pwd.getpwnam(owner).pw_uid})
 
 
-def _password() -> str:
-    return secrets.token_urlsafe(18)
+def new_password() -> str:
+    """A random password of letters and digits: it needs no quoting anywhere."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(24))

@@ -96,9 +96,7 @@ def read(directory: Path) -> Description:
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Description)
     except FileNotFoundError as error:
-        raise SandboxError(
-            f"{directory} is no sandbox; create one with: repman sandbox create {directory}"
-        ) from error
+        raise SandboxError(f"{directory} is no sandbox; create one with: repman sandbox create {directory}") from error
     except (OSError, msgspec.MsgspecError) as error:
         raise SandboxError(f"cannot read {path}: {error}; {_again(directory)}") from error
     if found.format != FORMAT:

@@ -20,9 +20,7 @@ _STATE_HEADER = (
 )
 
 
-def configuration(
-    entry: BalancerEntry, servers: tuple[ServerEntry, ...], cluster: str, probes: tuple[str, int]
-) -> str:
+def configuration(entry: BalancerEntry, servers: tuple[ServerEntry, ...], cluster: str, probes: tuple[str, int]) -> str:
     """The text of ``haproxy.cfg``; `probes` is where repman's agent answers."""
     return template("haproxy.cfg").substitute(
         pid_file=entry.pid_file,

@@ -36,6 +36,4 @@ class LocalOrchestrator:
         try:
             return self._names[address]
         except KeyError as error:
-            raise SandboxError(
-                f"{address} is not a server of the sandbox {self._sandbox.directory}"
-            ) from error
+            raise SandboxError(f"{address} is not a server of the sandbox {self._sandbox.directory}") from error

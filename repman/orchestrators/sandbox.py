@@ -88,7 +88,7 @@ class Sandbox:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all its processes."""
-        return tuple(entry.name for entry in self._entries())
+        return tuple(entry.name for entry in self.entries)
 
     def pid(self, name: str) -> int | None:
         """The pid of that process, or None when it does not run.  Raises SandboxError for an unknown name."""
@@ -105,7 +105,7 @@ class Sandbox:
                 pid=self.pid(entry.name),
                 directory=str(Path(entry.config).parent),
             )
-            for entry in self._entries()
+            for entry in self.entries
         )
 
     def start(self, name: str) -> int:
@@ -148,8 +148,7 @@ class Sandbox:
         """Shut that process down cleanly and wait until it is gone.  Raises SandboxError."""
         if not process.end(self._entry(name).mark, signal.SIGTERM, timeout):
             raise SandboxError(
-                f"{name} did not stop within {timeout:g} s; "
-                f"end it with: repman sandbox kill {self.directory} {name}"
+                f"{name} did not stop within {timeout:g} s; end it with: repman sandbox kill {self.directory} {name}"
             )
 
     def kill(self, name: str, timeout: float = _KILL_TIMEOUT) -> None:
@@ -176,11 +175,13 @@ class Sandbox:
                 return server
         raise SandboxError(f"no server {name!r} here; there are {', '.join(s.name for s in self.servers)}")
 
-    def _entries(self) -> tuple[ServerEntry | BalancerEntry, ...]:
+    @property
+    def entries(self) -> tuple[ServerEntry | BalancerEntry, ...]:
+        """All its processes."""
         return (*self.servers, self.haproxy) if self.haproxy else self.servers
 
     def _entry(self, name: str) -> ServerEntry | BalancerEntry:
-        for entry in self._entries():
+        for entry in self.entries:
             if entry.name == name:
                 return entry
         raise SandboxError(f"no process {name!r} here; there are {', '.join(self.names)}")

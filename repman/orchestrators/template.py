@@ -79,9 +79,7 @@ def system_account(directory: Path) -> str:
         pwd.getpwnam("mysql")
     except KeyError:
         return "root"
-    reach = subprocess.run(
-        ["test", "-x", directory], user="mysql", group="mysql", extra_groups=(), check=False
-    )
+    reach = subprocess.run(["test", "-x", directory], user="mysql", group="mysql", extra_groups=(), check=False)
     return "mysql" if reach.returncode == 0 else "root"
 
 
