@@ -25,9 +25,7 @@ def forget_monotonic_times(memory: Memory) -> Memory:
     """
     return replace(
         memory,
-        servers=tuple(
-            replace(server, progress=None, failing_since=None, failures=0) for server in memory.servers
-        ),
+        servers=tuple(replace(server, progress=None, failing_since=None, failures=0) for server in memory.servers),
         looked_at=None,
         last_failover_monotonic=None,
         unacked_since=None,

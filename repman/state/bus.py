@@ -134,7 +134,8 @@ def ask(path: Path, command: Command, timeout: float) -> Receipt:
                 "with `repman serve` or `repman monitor`."
             ) from error
         try:
-            _send(peer, encode(command), deadline)
+            with suppress(BrokenPipeError, ConnectionResetError):  # an answer may be there all the same
+                _send(peer, encode(command), deadline)
             return decode(Receipt, _receive(peer, MAX_ANSWER, deadline))
         except TimeoutError:
             raise MonitorDown(

@@ -8,8 +8,14 @@ from pathlib import Path
 
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
+
+_POSTGRESQL_DEADLINES: dict[str, object] = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": 5000,
+    "options": "-c statement_timeout=5000",
+}
 
 BUSY_SECONDS = 2.0
 """How long a write waits for another process's write before it gives up."""
@@ -38,8 +44,12 @@ def open_engine(url: str, durable: bool) -> Engine:
     """
     parsed = make_url(url)
     isolation = {"isolation_level": "AUTOCOMMIT"} if durable else {}
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername == "postgresql+psycopg":
+        return create_engine(parsed, pool_pre_ping=True, connect_args=_POSTGRESQL_DEADLINES, **isolation)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True, **isolation)
+        raise ArgumentError(f"{parsed.get_backend_name()} is not supported, only SQLite and PostgreSQL are")
     _make_file(parsed)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **isolation)
 
@@ -90,13 +100,19 @@ def place(url: str) -> str:
 def explain(what: str, url: str, error: Exception) -> str:
     """A sentence: what failed, where, why, and what to do."""
     original: BaseException = getattr(error, "orig", None) or error
-    name = getattr(original, "sqlite_errorname", "") or ""
-    advice = next((text for code, text in _SQLITE_ADVICE.items() if name.startswith(code)), "")
-    if isinstance(original, sqlite3.DatabaseError) and "malformed" in str(original):
-        advice = _SQLITE_ADVICE["SQLITE_CORRUPT"]
-    if not advice and isinstance(error, OSError):
-        advice = "check that the directory exists and may be written"
-    if not advice and isinstance(error, SQLAlchemyError) and not isinstance(original, sqlite3.Error):
-        advice = "check that the database server runs and accepts the account in the URL"
     words = " ".join(str(original).split())
-    return f"{what} {place(url)} cannot be used: {advice or 'see the reason'} ({words})"
+    return f"{what} {place(url)} cannot be used: {_advice(error, original)} ({words})"
+
+
+def _advice(error: Exception, original: BaseException) -> str:
+    if isinstance(original, sqlite3.Error):
+        name = getattr(original, "sqlite_errorname", None) or "SQLITE_CORRUPT"
+        found = [text for code, text in _SQLITE_ADVICE.items() if name.startswith(code)]
+        return found[0] if found else "see the reason"
+    if isinstance(error, ImportError):
+        return "install the database's driver, for PostgreSQL with `pip install repman[postgresql]`"
+    if isinstance(error, OSError):
+        return "check that its directory exists and may be written"
+    if isinstance(error, DBAPIError):
+        return "check that the database server runs and accepts the account in the URL"
+    return "correct the URL in the configuration"

@@ -6,6 +6,7 @@ are dropped and counted, and the history says so itself as soon as it can be wri
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -38,6 +39,7 @@ from repman.model.snapshot import Event
 from repman.state.database import DATABASE_ERRORS, create_tables, explain, open_engine
 
 T = TypeVar("T")
+LOG = logging.getLogger(__name__)
 
 _TABLES = MetaData()
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -107,6 +109,7 @@ class History:
         self._keep = keep
         self._queue: queue.Queue[tuple[Table, dict[str, Any]] | None] = queue.Queue(waiting)
         self._lock = threading.Lock()
+        self._opening = threading.Lock()
         self._engine: Engine | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -119,6 +122,11 @@ class History:
     def dropped(self) -> int:
         """Lines lost so far."""
         return self._dropped
+
+    @property
+    def waiting(self) -> int:
+        """Lines that wait to be taken by the writing thread."""
+        return self._queue.qsize()
 
     @property
     def problem(self) -> str:
@@ -209,6 +217,8 @@ class History:
                 self._prune(connection, len(batch))
             self._problem = ""
         except DATABASE_ERRORS as error:
+            if not self._problem:
+                LOG.warning("lines of history are lost: %s", error)
             self._problem = explain("The history", self._url, error)
             with self._lock:
                 self._unreported += lost
@@ -224,21 +234,22 @@ class History:
         for cluster, _ in connection.execute(newest).all():
             mine = _EVENT.c.cluster == cluster
             oldest_kept = connection.execute(
-                select(_EVENT.c.number)
-                .where(mine)
-                .order_by(_EVENT.c.number.desc())
-                .offset(self._keep)
-                .limit(1)
+                select(_EVENT.c.number).where(mine).order_by(_EVENT.c.number.desc()).offset(self._keep).limit(1)
             ).scalar()
             if oldest_kept is not None:
                 connection.execute(delete(_EVENT).where(mine, _EVENT.c.number <= oldest_kept))
 
     def _open(self) -> Engine:
-        if self._engine is None:
-            engine = open_engine(self._url, durable=False)
-            create_tables(engine, _TABLES)
-            self._engine = engine
-        return self._engine
+        with self._opening:
+            if self._engine is None:
+                engine = open_engine(self._url, durable=False)
+                try:
+                    create_tables(engine, _TABLES)
+                except DATABASE_ERRORS:
+                    engine.dispose()
+                    raise
+                self._engine = engine
+            return self._engine
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         try:

@@ -26,6 +26,8 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    delete,
+    func,
     insert,
     select,
     update,
@@ -41,6 +43,8 @@ from repman.state.database import DATABASE_ERRORS, check_integrity, create_table
 from repman.state.record import Entry, JournalledPlan, tell_course
 
 T = TypeVar("T")
+
+KEPT_PLANS = 10_000
 
 _TABLES = MetaData()
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -105,6 +109,7 @@ class Journal:
             self._engine = open_engine(url, durable=True)
             check_integrity(self._engine)
             create_tables(self._engine, _TABLES)
+            self._forget_old()
         except DATABASE_ERRORS as error:
             raise self._failed(error) from error
 
@@ -169,13 +174,21 @@ class Journal:
             return None
         boot, document = rows[0]
         memory = self._decoded(lambda: decode(Memory, document), f"the memory of cluster {cluster}")
-        return memory if boot == boot_id() else forget_monotonic_times(memory)
+        return memory if boot and boot == boot_id() else forget_monotonic_times(memory)
 
     def close(self) -> None:
         """Give up all connections."""
         with self._lock:
             self._drop()
         self._engine.dispose()
+
+    def _forget_old(self) -> None:
+        """Drop ended plans beyond the latest KEPT_PLANS; only here, so that it never delays a step."""
+        with self._engine.connect() as connection:
+            newest = connection.execute(select(func.max(_PLAN.c.number))).scalar() or 0
+            old = (_PLAN.c.number <= newest - KEPT_PLANS) & (_PLAN.c.state != "running")
+            connection.execute(delete(_ENTRY).where(_ENTRY.c.plan.in_(select(_PLAN.c.id).where(old))))
+            connection.execute(delete(_PLAN).where(old))
 
     def _new_id(self, at: float) -> str:
         with self._lock:

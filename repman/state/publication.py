@@ -39,9 +39,7 @@ def clusters_in(directory: Path) -> tuple[str, ...]:
         return ()
     return tuple(
         sorted(
-            unquote(name.removesuffix(SUFFIX))
-            for name in names
-            if name.endswith(SUFFIX) and not name.startswith(".")
+            unquote(name.removesuffix(SUFFIX)) for name in names if name.endswith(SUFFIX) and not name.startswith(".")
         )
     )
 

@@ -31,8 +31,8 @@ class Publisher:
         self._rundir = rundir
         self._ends = f".{os.getpid()}"
         try:
-            for kind in (SNAPSHOTS, PROBES):
-                (rundir / kind).mkdir(mode=0o750, parents=True, exist_ok=True)
+            for directory in (rundir, rundir / SNAPSHOTS, rundir / PROBES):
+                directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._drop_leftovers()
         except OSError as error:
             raise self._failed(error) from error
@@ -64,14 +64,14 @@ class Publisher:
         same_boot = mark.exists() and mark.read_text(encoding="ascii") == boot_id()
         for kind in (SNAPSHOTS, PROBES):
             for path in (self._rundir / kind).iterdir():
-                if path.name.startswith(".") or not same_boot:
+                half_written = path.name.startswith(".") and not Path("/proc", path.suffix[1:]).exists()
+                if half_written or not same_boot:
                     path.unlink(missing_ok=True)
         mark.write_text(boot_id(), encoding="ascii")
 
     def _failed(self, error: OSError) -> StateError:
         return StateError(
-            f"Nothing can be published in {self._rundir}: check that it may be written and has space left "
-            f"({error})"
+            f"Nothing can be published in {self._rundir}: check that it may be written and has space left ({error})"
         )
 
 

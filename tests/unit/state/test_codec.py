@@ -36,10 +36,7 @@ def test_positions_carry_their_kind_wherever_they_are() -> None:
     assert server["executed"] == values.GTID.to_json()
     assert server["links"][0]["received"]["kind"] == "mariadb"
     preview: dict[str, object] = {"position": values.GTID}
-    assert (
-        json.loads(encode(Receipt("preview", "", preview=preview)))["preview"]["position"]["kind"]
-        == "mariadb"
-    )
+    assert json.loads(encode(Receipt("preview", "", preview=preview)))["preview"]["position"]["kind"] == "mariadb"
 
 
 @pytest.mark.parametrize(
@@ -56,9 +53,7 @@ def test_what_is_no_position_is_a_value_error(document: bytes) -> None:
         decode(Position, document)  # type: ignore[type-abstract]
 
 
-@pytest.mark.parametrize(
-    "document", [b"", b"{", b"[]", b'{"kind":"nothing","cluster":"x"}', b'{"kind":"failover"}']
-)
+@pytest.mark.parametrize("document", [b"", b"{", b"[]", b'{"kind":"nothing","cluster":"x"}', b'{"kind":"failover"}'])
 def test_what_is_no_command_is_a_value_error(document: bytes) -> None:
     with pytest.raises(ValueError):
         decode(Command, document)
