@@ -55,7 +55,8 @@ def serve(config: ConfigOption = None, values: SetOption = None, pid_dir: PidDir
     busy = f"repman is already running for the data directory {service.datadir}: stop it first"
     with claim(pids, "serve", locks=service.datadir, sentence=busy):
         common = _arguments(config, values, pids)
-        children = [ChildSpec(name, _argv(name, common), grace) for name, grace in _GRACE.items()]
+        wanted = [name for name in _GRACE if name != "web" or service.http_server]
+        children = [ChildSpec(name, _argv(name, common), _GRACE[name]) for name in wanted]
         parent = Supervisor(children, on_death=lambda name, pid: forget(pids, name, pid))
         _log.info(
             "serving datadir=%s rundir=%s http=%s:%d probes=%s:%d",
