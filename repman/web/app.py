@@ -1,0 +1,148 @@
+"""The application: the route table behind one door that authorises, finds the cluster, and answers errors."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+from functools import partial
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from repman.config.settings import ClusterSettings, Settings
+from repman.errors import MonitorDown, RepmanError, StateError
+from repman.state import bus
+from repman.state.history import History
+from repman.state.snapshots import ProbeReader, SnapshotReader
+from repman.web import replies, tokens
+from repman.web.acl import PUBLIC, User, users_of
+from repman.web.call import Call, House
+from repman.web.routes import ROUTES, Route
+from repman.web.throttle import LoginThrottle
+
+LOG = logging.getLogger(__name__)
+
+_BODY_LIMIT = 64 * 1024
+"""Bytes; the longest request of this API is a few hundred."""
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_SENTENCES = {
+    400: "The request cannot be read; see docs/api.md for the form it must have.",
+    404: "There is nothing at this path; docs/api.md lists all paths (none ends with a slash).",
+    405: "This path does not take this method; the Allow header names those it takes.",
+    413: "The request is too long.",
+}
+
+
+def create_app(settings: Settings) -> Flask:
+    """The application for those settings; reads work without a monitor, commands then answer 503."""
+    service = settings.service
+    house = House(
+        settings=settings,
+        users=users_of(service),
+        key=tokens.signing_key(service.datadir),
+        reader=SnapshotReader(service.rundir),
+        probe_reader=ProbeReader(service.rundir),
+        history=History(service.history_url),
+        ask=partial(bus.ask, service.monitor_socket),
+        throttle=LoginThrottle(service.rundir / "logins.json"),
+    )
+    app = Flask("repman", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = _BODY_LIMIT
+    app.url_map.merge_slashes = False
+    app.extensions["repman"] = house
+    tokens.configure(app, house.key, service.token_hours)
+    for route in ROUTES:
+        _add(app, house, route)
+    app.after_request(_finish)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(RepmanError, _repman_error)
+    app.register_error_handler(Exception, _mistake)
+    return app
+
+
+def _add(app: Flask, house: House, route: Route) -> None:
+    def enter(**arguments: str) -> Response:
+        return _enter(house, route, arguments)
+
+    app.add_url_rule(route.path, route.name, enter, methods=list(route.methods), provide_automatic_options=False)
+
+
+def _enter(house: House, route: Route, arguments: dict[str, str]) -> Response:
+    """Authorise, find the cluster, and let the view answer."""
+    g.cross_origin = route.cross_origin
+    if request.method == "HEAD" and not route.safe:
+        return replies.error(405, "This path acts; it takes GET and POST, never HEAD.")
+    caller = None if route.grant == PUBLIC else _caller(house, route)
+    if caller is not None and not caller.may(route.grant):
+        return replies.missing_grant(caller.name, route.grant)
+    cluster = _cluster(house, route, arguments)
+    return route.view(Call(house, arguments, caller, cluster))
+
+
+def _caller(house: House, route: Route) -> User:
+    try:
+        return tokens.holder(request.headers.get("Authorization"), house.users, house.key)
+    except tokens.TokenRefused as reason:
+        words = "Unauthenticated resource" if route.plain_401 else "Unauthorised access to this resource"
+        answer = replies.text(f"{words}: {reason}", 401)
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        replies.stop(answer)
+
+
+def _cluster(house: House, route: Route, arguments: dict[str, str]) -> ClusterSettings | None:
+    name = arguments.get("cluster")
+    if name is None:
+        return None
+    cluster = house.settings.cluster(name)
+    if cluster is None:
+        replies.stop(route.no_cluster(name))
+    return cluster
+
+
+def _finish(answer: Response) -> Response:
+    """The headers that every answer has."""
+    headers = answer.headers
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Content-Security-Policy"] = _POLICY
+    headers["Referrer-Policy"] = "no-referrer"
+    headers["X-Frame-Options"] = "DENY"
+    headers.setdefault("Cache-Control", "no-store")
+    if g.get("cross_origin", False):
+        headers["Access-Control-Allow-Origin"] = "*"
+    age = g.get("snapshot_age")
+    if age is not None:
+        headers["X-Repman-Age"] = f"{age:.3f}" if math.isfinite(age) else "unknown"
+    return answer
+
+
+def _http_error(error: HTTPException) -> Response:
+    if error.response is not None:
+        assert isinstance(error.response, Response)
+        return error.response
+    status = error.code or 500
+    answer = replies.error(status, _SENTENCES.get(status, error.description or "The request cannot be answered."))
+    for name, value in error.get_headers():
+        if name.lower() in ("allow", "retry-after"):
+            answer.headers[name] = value
+    return answer
+
+
+def _repman_error(error: RepmanError) -> Response:
+    if isinstance(error, MonitorDown | StateError):
+        return replies.error(503, str(error))
+    return _mistake(error)
+
+
+def _mistake(error: Exception) -> Response:
+    """Our own fault: the details go to the log, under a number that the client is told."""
+    incident = secrets.token_hex(4)
+    LOG.error("incident %s: %s %s", incident, request.method, request.path, exc_info=error)
+    return replies.error(
+        500, f"repman made a mistake; its log has the details under incident {incident}.", incident=incident
+    )

@@ -1,0 +1,74 @@
+"""What a view is given: the house it works in, who calls, and which cluster is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Response, g
+
+from repman.config.settings import ClusterSettings, Settings
+from repman.model.command import Command, Receipt
+from repman.model.snapshot import Snapshot
+from repman.state.history import History
+from repman.state.publication import age
+from repman.state.snapshots import ProbeReader, SnapshotReader
+from repman.web.acl import User
+from repman.web.render.empty import unobserved
+from repman.web.throttle import LoginThrottle
+
+Ask = Callable[[Command, float], Receipt]
+"""Sends a command to the monitor and waits at most so many seconds for its receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all calls of this process share."""
+
+    settings: Settings
+    users: dict[str, User]
+    key: str
+    reader: SnapshotReader
+    probe_reader: ProbeReader
+    history: History
+    ask: Ask
+    throttle: LoginThrottle
+
+    def snapshot(self, cluster: ClusterSettings) -> Snapshot:
+        """The latest snapshot; before the first publication one that says that nothing was observed yet."""
+        return self.reader.get(cluster.policy.name) or unobserved(cluster.policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request that may go on: known user, known cluster."""
+
+    house: House
+    arguments: dict[str, str]
+    """The variable parts of the path."""
+    caller: User | None = None
+    """None on public routes."""
+    target: ClusterSettings | None = None
+    """None on routes without a cluster."""
+
+    @property
+    def user(self) -> User:
+        """Who calls; only on routes that ask for a token."""
+        assert self.caller is not None
+        return self.caller
+
+    @property
+    def cluster(self) -> ClusterSettings:
+        """The cluster in the path; only on routes that have one."""
+        assert self.target is not None
+        return self.target
+
+    def snapshot(self) -> Snapshot:
+        """The cluster's latest snapshot; its age goes into a header of the answer."""
+        snapshot = self.house.snapshot(self.cluster)
+        if snapshot.generation:
+            g.snapshot_age = max(0.0, age(snapshot))
+        return snapshot
+
+
+View = Callable[[Call], Response]

@@ -1,0 +1,1 @@
+"""Snapshot and settings to JSON documents: pure functions, with golden files."""

@@ -1,0 +1,107 @@
+"""Tokens: who they name, how long they live, and the key that signs them.
+
+A token holds the user's name and a digest that changes with the password, so that a new password voids
+the old tokens.  The password itself is not in it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import jwt
+from flask import Flask
+from flask_jwt_extended import JWTManager, create_access_token, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+
+from repman.web.acl import User
+
+_KEY_BYTES = 48
+
+
+class TokenRefused(Exception):
+    """The token names nobody that may come in; the text is the reason, for the 401 answer."""
+
+
+def signing_key(datadir: Path) -> str:
+    """The installation's key, made at first use (``<datadir>/jwt.key``, mode 0600).
+
+    Several processes may come here at once: the first link wins and all read the same key.
+    """
+    path = datadir / "jwt.key"
+    if not path.exists():
+        datadir.mkdir(parents=True, exist_ok=True)
+        draft = datadir / f".jwt.key.{os.getpid()}.{secrets.token_hex(4)}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text(encoding="ascii").strip()
+
+
+def configure(app: Flask, key: str, hours: float) -> None:
+    """Make `app` sign and read tokens with `key`, valid for `hours`."""
+    app.config["JWT_SECRET_KEY"] = key
+    app.config["JWT_ALGORITHM"] = "HS256"
+    app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(hours=hours)
+    app.config["JWT_TOKEN_LOCATION"] = ["headers"]
+    JWTManager(app)
+
+
+def issue(user: User, key: str) -> str:
+    """A token for that user, who has just proved to be it."""
+    token: str = create_access_token(identity=user.name, additional_claims={"pwd": _digest(user, key)})
+    return token
+
+
+def holder(header: str | None, users: dict[str, User], key: str) -> User:
+    """The user that an ``Authorization`` header names; with or without the word ``Bearer``.
+
+    Raises `TokenRefused` with the reason.
+    """
+    claims = _claims(_bare(header))
+    user = users.get(str(claims.get("sub", "")))
+    if user is None or not hmac.compare_digest(str(claims.get("pwd", "")), _digest(user, key)):
+        raise TokenRefused("user or password has changed, log in again")
+    return user
+
+
+def _bare(header: str | None) -> str:
+    words = (header or "").split()
+    if words and words[0].lower() == "bearer":
+        words = words[1:]
+    if len(words) != 1:
+        raise TokenRefused("no token present in request")
+    return words[0]
+
+
+def _claims(token: str) -> dict[str, Any]:
+    try:
+        claims: dict[str, Any] = decode_token(token)
+    except jwt.ExpiredSignatureError as error:
+        raise TokenRefused("Token is expired") from error
+    except jwt.InvalidSignatureError as error:
+        raise TokenRefused("signature is invalid") from error
+    except jwt.DecodeError as error:
+        segments = token.count(".") + 1
+        reason = "Token is not valid" if segments == 3 else "token contains an invalid number of segments"
+        raise TokenRefused(reason) from error
+    except (jwt.PyJWTError, JWTExtendedException, KeyError, TypeError, ValueError) as error:
+        raise TokenRefused("Token is not valid") from error
+    return claims
+
+
+def _digest(user: User, key: str) -> str:
+    return hmac.new(key.encode(), f"{user.name}\0{user.password}".encode(), sha256).hexdigest()[:32]
