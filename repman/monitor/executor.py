@@ -206,9 +206,9 @@ class Executor:
         """The three outcomes of a fence: what the unknown one allows is policy, and is journalled."""
         if outcome.fence is not FenceOutcome.UNKNOWN:
             return outcome
-        if self._orchestrator is not None and self._orchestrator.controls(step.server):
-            if not self._orchestrator.running(step.server):
-                return replace(outcome, ok=True, fence=FenceOutcome.DEAD, detail="its process is gone")
+        orchestrator = self._orchestrator
+        if orchestrator and orchestrator.controls(step.server) and not orchestrator.running(step.server):
+            return replace(outcome, ok=True, fence=FenceOutcome.DEAD, detail="its process is gone")
         view = look(policy, progress.seen, progress.memory, self._clock.now(), self._clock.wall())
         if progress.plan.kind is PlanKind.FAILOVER and unknown_fence_allowed(view, step.server):
             sentence = f"{step.server} could not be fenced ({outcome.detail}); taken to acknowledge nothing, by policy"
