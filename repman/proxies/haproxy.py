@@ -32,6 +32,8 @@ from repman.proxies.haproxy_runtime import Row, RuntimeSocket, read_rows, read_s
 
 _SETTLE = 0.05
 """Seconds for which an agent check under way is waited for; a healthy one takes a millisecond."""
+_LIFT_AGAIN = 10.0
+"""Seconds before a server that HAProxy's own check finds dead is put in again."""
 _PAUSE = 0.001
 
 
@@ -48,7 +50,7 @@ class Haproxy:
         self._addresses = {server: address for address, server in names.items()}
         self._told_down: set[tuple[str, str]] = set()
         self._needs_maintenance: set[tuple[str, str]] = set()
-        self._lifted: set[tuple[str, str]] = set()
+        self._lifted: dict[tuple[str, str], float] = {}
 
     def observe(self, timeout: float) -> ProxySeen:
         """What it routes now, in one short exchange; trouble is told in `error`, never raised."""
@@ -123,7 +125,7 @@ class Haproxy:
             self._told_down.discard(row.key)
         else:
             self._told_down.add(row.key)
-            self._lifted.discard(row.key)
+            self._lifted.pop(row.key, None)
 
     def _down(self, row: Row) -> list[str]:
         """The commands that take a server out, by the mildest lever it has."""
@@ -143,9 +145,10 @@ class Haproxy:
         if row.ours:
             orders = [f"set server {row.path} weight 100%", f"set server {row.path} state ready"]
         if row.check_failed or (row.probed and not row.agent):
-            if row.key in self._lifted:
+            now = time.monotonic()
+            if now < self._lifted.get(row.key, -_LIFT_AGAIN) + _LIFT_AGAIN:
                 return orders
-            self._lifted.add(row.key)
+            self._lifted[row.key] = now
             orders.append(f"set server {row.path} health up")
         if row.agent:
             orders.append(f"set server {row.path} agent up")
