@@ -8,6 +8,7 @@ from pathlib import Path
 
 from repman.config.build import build
 from repman.config.checks import check
+from repman.config.files import exists
 from repman.config.findings import Findings
 from repman.config.layers import Merged, merge
 from repman.config.settings import Settings
@@ -54,7 +55,7 @@ def _find(environ: Mapping[str, str]) -> Path:
     if named := environ.get("REPMAN_CONFIG"):
         return Path(named)
     for path in DEFAULT_PATHS:
-        if path.exists():
+        if exists(path):
             return path
     places = ", ".join(str(path) for path in DEFAULT_PATHS)
     raise ConfigError([f"there is no configuration file; name it with --config, or create one of {places}"])

@@ -13,7 +13,7 @@ _RIGHTS = ("api-credentials-acl-allow", "api-credentials-acl-discard")
 def check_accounts(values: Values, findings: Findings) -> None:
     """Check form, passwords and rights of the accounts."""
     users = _users(values, findings)
-    if not users and values.valid(*_LISTS):
+    if values.valid(*_LISTS) and not any(values.items(name) for name in _LISTS):
         findings.warn(
             'api-credentials is empty, so nobody can log in to the API; set it to "admin:<a password of yours>"'
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
@@ -43,25 +44,28 @@ class Document:
 def read_main(path: Path, findings: Findings) -> Document:
     """The main file and the directory it includes."""
     main = read_file(path, Layer.MAIN, findings)
-    document = replace(main, entries=tuple(entry for entry in main.entries if entry.written != "include"))
+    document = main
     for entry in main.entries:
-        if entry.written == "include":
-            document += _read_included(path, entry, findings)
+        if entry.written == "include" and not entry.section and isinstance(entry.raw, str) and entry.raw.strip():
+            directory = path.parent / os.path.expanduser(entry.raw.strip())
+            document += _read_included(directory, path, entry, findings)
     return document
 
 
-def _read_included(path: Path, entry: Entry, findings: Findings) -> Document:
-    if entry.section:
-        findings.mistake("include belongs into [Default]", entry.origin)
-        return Document()
-    if not isinstance(entry.raw, str):
-        findings.mistake("include: write the name of a directory as a string", entry.origin)
-        return Document(complete=False)
-    if not entry.raw.strip():
-        return Document()
-    directory = path.parent / Path(entry.raw.strip()).expanduser()
+def exists(path: Path) -> bool:
+    """Whether something is there, even if it may not be looked at: reading it then says why."""
     try:
-        names = sorted(name for name in directory.iterdir() if name.suffix == ".toml")
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _read_included(directory: Path, main: Path, entry: Entry, findings: Findings) -> Document:
+    try:
+        names = sorted(name for name in directory.iterdir() if name.suffix == ".toml" and not name.samefile(main))
     except OSError as error:
         findings.mistake(
             f"include: cannot list {directory}: {error.strerror}; create it or take the line out", entry.origin

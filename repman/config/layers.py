@@ -8,11 +8,12 @@ So whatever an operator wrote down is immutable: a saved setting never wins over
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repman.config.files import Document, Entry, read_file, read_main
+from repman.config.files import Document, Entry, exists, read_file, read_main
 from repman.config.findings import DEFAULT, Findings, Layer, Origin
 from repman.config.names import current_name, is_known, is_used, suggestion, upstream_options
 from repman.config.option import Kind, Option, Scope, Value
@@ -20,7 +21,9 @@ from repman.config.options import BY_NAME, OPTIONS
 from repman.config.values import coerce
 
 PREFIX = "REPMAN_"
-_NOT_OPTIONS = frozenset({"CONFIG", "URL", "USER", "PASSWORD", "TOKEN", "CLUSTER"})
+_NOT_OPTIONS = frozenset(
+    {"API", "CLUSTER", "CONFIG", "DEBUG", "PASSWORD", "PASSWORD_FILE", "SUPERVISOR", "TOKEN", "URL", "USER"}
+)
 """Environment variables that commands read for themselves."""
 
 Key = tuple[str, str]
@@ -111,7 +114,7 @@ class _Given:
         findings = self._findings
         if isinstance(entry.raw, dict):
             findings.mistake(f"[{entry.section}.{entry.written}]: a section holds no tables", entry.origin)
-        elif name == "include":
+        elif name == "include" and entry.origin.layer is not Layer.MAIN:
             findings.mistake("include can only be given in the main file", entry.origin)
         elif is_used(name):
             return self._scoped(entry, BY_NAME[name])
@@ -146,8 +149,7 @@ class _Given:
     def _clash(self, entry: Entry, known: Setting) -> None:
         if entry.origin.where == known.origin.where:
             self._findings.mistake(
-                f"{entry.written} is another name of {known.option.name}, given in line {known.origin.line} "
-                "already; keep one of them",
+                f"{entry.written} gives {known.option.name} a second time, after line {known.origin.line}; keep one",
                 entry.origin,
             )
 
@@ -177,7 +179,7 @@ def _manual(raw: object) -> str:
 
 def _absolute(value: str, origin: Origin) -> str:
     base = Path(origin.where).parent if origin.layer in (Layer.SAVED, Layer.INCLUDE, Layer.MAIN) else Path()
-    return str((base / Path(value).expanduser()).absolute())
+    return str((base / os.path.expanduser(value)).absolute())
 
 
 def _saved(datadir: Path, sections: Mapping[str, Origin], findings: Findings) -> Document:
@@ -185,7 +187,7 @@ def _saved(datadir: Path, sections: Mapping[str, Origin], findings: Findings) ->
     document = Document()
     wanted = {datadir / "default.toml": ""} | {datadir / name / f"{name}.toml": name for name in sections}
     for path, name in wanted.items():
-        if not path.exists():
+        if not exists(path):
             continue
         read = read_file(path, Layer.SAVED, findings)
         document += Document(tuple(entry for entry in read.entries if entry.section == name), complete=read.complete)

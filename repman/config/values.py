@@ -31,15 +31,15 @@ def coerce(option: Option, raw: object) -> Value:
 def credential(text: str) -> Credential:
     """Read ``user:password``; raises ValueError, never showing the text."""
     user, colon, password = text.partition(":")
+    if text.startswith("hash_") or password.startswith("hash_"):
+        raise ValueError(
+            "encrypted secrets (hash_...) are not supported yet; write user:password into a file that only repman "
+            "may read, or into an environment variable"
+        )
     if not colon and "/" in text:
         raise ValueError("secrets from a vault are not supported yet; write user:password")
     if not colon or not user.strip():
         raise ValueError("write user:password")
-    if password.startswith("hash_"):
-        raise ValueError(
-            "encrypted passwords (hash_...) are not supported yet; write the password itself into a file that "
-            "only repman may read, or into an environment variable"
-        )
     return Credential(user.strip(), password)
 
 
