@@ -46,7 +46,7 @@ class ServerEntry:
     @property
     def mark(self) -> Mark:
         """What its process is known by."""
-        return Mark(frozenset({"mariadbd", "mysqld"}), f"--defaults-file={self.config}")
+        return Mark(frozenset({"mariadbd", "mysqld"}), (f"--defaults-file={self.config}",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class BalancerEntry:
     @property
     def mark(self) -> Mark:
         """What its process is known by."""
-        return Mark(frozenset({"haproxy"}), self.config)
+        return Mark(frozenset({"haproxy"}), (self.config,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,11 @@ _LAUNCH_LIMIT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What tells our process from all others: its program's name and one unmistakable argument."""
+    """What tells our process from all others: its program's name and arguments that nobody else would use."""
 
     programs: frozenset[str]
-    argument: str
-    """An argument with an absolute path of ours in it."""
+    arguments: tuple[str, ...]
+    """Among them one with an absolute path of ours in it."""
 
     def owns(self, pid: int) -> bool:
         """Whether that pid is, right now, such a process (a zombie is not)."""
@@ -36,7 +36,7 @@ class Mark:
         except OSError:
             return False
         program = os.fsdecode(words[0]).rpartition("/")[2]
-        return program in self.programs and os.fsencode(self.argument) in words[1:]
+        return program in self.programs and all(os.fsencode(each) in words[1:] for each in self.arguments)
 
 
 def find(mark: Mark, pid_file: Path) -> int | None:
@@ -92,7 +92,7 @@ def _end_one(mark: Mark, pid: int, how: signal.Signals, deadline: float) -> bool
         return True
     except PermissionError as error:
         raise SandboxError(
-            f"process {pid} ({mark.argument}) belongs to another user; act as that user or as root"
+            f"process {pid} ({' '.join(mark.arguments)}) belongs to another user; act as that user or as root"
         ) from error
     finally:
         os.close(descriptor)

@@ -164,7 +164,7 @@ class Sandbox:
 
     @classmethod
     def destroy_at(cls, directory: Path) -> None:
-        """Destroy the sandbox in that directory, also one that was never finished.  Raises SandboxError."""
+        """Destroy what there is of a sandbox in that directory, also an unfinished one.  Raises SandboxError."""
         directory = directory.resolve()
         cls(directory, description.read(directory)).destroy()
 
