@@ -50,6 +50,7 @@ class BusServer:
     def start(self) -> None:
         """Listen; replaces what a dead process left.  Raises StateError when a living one listens there."""
         try:
+            self._closing.clear()
             self._lock = _lock(self._path)
             self._listening = _listen(self._path)
         except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 _POSTGRESQL_DEADLINES: dict[str, object] = {
@@ -16,6 +16,8 @@ _POSTGRESQL_DEADLINES: dict[str, object] = {
     "tcp_user_timeout": 5000,
     "options": "-c statement_timeout=5000",
 }
+
+_RACES = 5
 
 BUSY_SECONDS = 2.0
 """How long a write waits for another process's write before it gives up."""
@@ -70,7 +72,16 @@ def _make_file(url: URL) -> None:
 
 
 def create_tables(engine: Engine, metadata: MetaData) -> None:
-    """Make the tables that are missing; two processes may do so at the same time."""
+    """Make the tables that are missing; several processes may do so at the same time."""
+    for _ in range(_RACES):
+        try:
+            return _create_missing(engine, metadata)
+        except (IntegrityError, ProgrammingError):
+            continue  # PostgreSQL: another one made it between the check and the act
+    _create_missing(engine, metadata)
+
+
+def _create_missing(engine: Engine, metadata: MetaData) -> None:
     with engine.begin() as connection:
         for table in metadata.sorted_tables:
             connection.execute(CreateTable(table, if_not_exists=True))
@@ -107,6 +118,8 @@ def explain(what: str, url: str, error: Exception) -> str:
 def _advice(error: Exception, original: BaseException) -> str:
     if isinstance(original, sqlite3.Error):
         name = getattr(original, "sqlite_errorname", None) or "SQLITE_CORRUPT"
+        if "no such table" in str(original):
+            return "it was not made yet; start the monitor first"
         found = [text for code, text in _SQLITE_ADVICE.items() if name.startswith(code)]
         return found[0] if found else "see the reason"
     if isinstance(error, ImportError):

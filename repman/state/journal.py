@@ -99,18 +99,28 @@ class Journal:
     Every method raises JournalError, with a sentence that says what to do, when the database fails.
     """
 
-    def __init__(self, url: str) -> None:
-        """Open (and where needed make) the database; raises JournalError."""
+    def __init__(self, url: str, owner: bool = True) -> None:
+        """Open the database; raises JournalError.
+
+        The monitor owns the journal: it makes what is missing, checks the file and drops old plans.  Others
+        only read and pass owner=False.
+        """
         self._url = url
         self._lock = threading.Lock()
         self._kept: Connection | None = None
         self._last_id = 0
         try:
             self._engine = open_engine(url, durable=True)
+        except DATABASE_ERRORS as error:
+            raise self._failed(error) from error
+        if not owner:
+            return
+        try:
             check_integrity(self._engine)
             create_tables(self._engine, _TABLES)
             self._forget_old()
         except DATABASE_ERRORS as error:
+            self._engine.dispose()
             raise self._failed(error) from error
 
     def open_plan(self, plan: Plan, epoch: str, at: float) -> str:

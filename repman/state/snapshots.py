@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -16,6 +16,8 @@ from repman.state.codec import decode, encode
 from repman.state.publication import clusters_in, file_name, replace_file
 
 V = TypeVar("V", Snapshot, ProbeTable)
+
+LOG = logging.getLogger(__name__)
 
 SNAPSHOTS = "snapshots"
 PROBES = "probes"
@@ -109,13 +111,18 @@ class _Reader(Generic[V]):
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             document = file.read()
-        value: V | None = None
-        with suppress(ValueError):
-            value = decode(self._kind, document)
-        if isinstance(value, Snapshot) and value.format != FORMAT:
-            value = None
+        value = self._decoded(document)
+        if value is None and (cluster not in self._known or self._known[cluster][1] is not None):
+            LOG.warning("%s cannot be read: it is damaged or of another release; restart the monitor", path)
         self._known[cluster] = ((status.st_ino, status.st_mtime_ns), value)
         return value
+
+    def _decoded(self, document: bytes) -> V | None:
+        try:
+            value = decode(self._kind, document)
+        except ValueError:
+            return None
+        return None if isinstance(value, Snapshot) and value.format != FORMAT else value
 
 
 class SnapshotReader(_Reader[Snapshot]):

@@ -189,7 +189,7 @@ def test_others_read_while_it_is_written(kept: Journal, url: str) -> None:
     stop = threading.Event()
 
     def read() -> None:
-        other = Journal(url)
+        other = Journal(url, owner=False)
         while not stop.is_set():
             found = other.unfinished("shop")
             assert found is not None
@@ -205,6 +205,22 @@ def test_others_read_while_it_is_written(kept: Journal, url: str) -> None:
     stop.set()
     reader.join()
     assert seen == sorted(seen)
+
+
+def test_a_reader_changes_nothing(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "KEPT_PLANS", 1)
+    reader = Journal(url, owner=False)
+    with pytest.raises(JournalError, match="start the monitor first"):
+        reader.unfinished("shop")
+    owner = Journal(url)
+    for _ in range(3):
+        owner.close_plan(owner.open_plan(values.plan(), "", 1.7e9), "done", "")
+    owner.close()
+    assert len(reader.plans("shop")) == 3
+    reader.close()
+    again = Journal(url, owner=False)
+    assert len(again.plans("shop")) == 3
+    again.close()
 
 
 def test_a_damaged_file_is_refused_with_advice(url: str, tmp_path: Path) -> None:
