@@ -92,7 +92,7 @@ def _remember_server(
         last=one,
         failures=0,
         failing_since=None,
-        progress=_progress(before.progress, one, writer, now),
+        progress=_progress(before.progress, one, writer),
         highest_received=_highest(before, one, open_writer),
         acker=before.acker if open_writer is None else _receiving(one, writer),
         open_boot=one.boot if one.open else before.open_boot,
@@ -100,7 +100,7 @@ def _remember_server(
     )
 
 
-def _progress(before: Progress | None, one: ServerSeen, writer: str, now: float) -> Progress | None:
+def _progress(before: Progress | None, one: ServerSeen, writer: str) -> Progress | None:
     link = one.follows(writer) if writer else None
     if link is None:
         return None
@@ -108,7 +108,7 @@ def _progress(before: Progress | None, one: ServerSeen, writer: str, now: float)
         same = before.heartbeats == link.heartbeats and before.received == link.received
         if same:
             return before
-    return Progress(writer, link.heartbeats, link.received, now)
+    return Progress(writer, link.heartbeats, link.received, one.at)
 
 
 def _highest(before: ServerMemory, one: ServerSeen, open_writer: ServerSeen | None) -> Position | None:

@@ -37,6 +37,8 @@ LOG = logging.getLogger(__name__)
 
 _HURRY = 0.02
 """Seconds between looks while the writer is out of reach and the verdict is not in yet."""
+_HURRY_ANSWER = 0.25
+"""Longest wait for answers in a hurried look: the silent one has had its full time in the look before."""
 _HURRY_LOOKS = 100
 """After so many hurried looks the pace falls to a fifth of a second."""
 _WAKE = 0.05
@@ -146,12 +148,13 @@ class ClusterLoop:
         self._save(force=False)
 
     def _observe(self) -> ClusterSeen:
-        servers = self._around.driver.observe(self._policy.answer_timeout)
+        timeout = self._policy.answer_timeout
+        servers = self._around.driver.observe(min(timeout, _HURRY_ANSWER) if self._hurried else timeout)
         if self._inventory_due.is_set() and all(one.answered for one in servers):
             self._inventory_due.clear()
-            self._around.driver.inventory(self._policy.answer_timeout)
-            servers = self._around.driver.observe(self._policy.answer_timeout)
-        proxies = tuple(proxy.observe(self._policy.answer_timeout) for proxy in self._around.proxies)
+            self._around.driver.inventory(timeout)
+            servers = self._around.driver.observe(timeout)
+        proxies = tuple(proxy.observe(timeout) for proxy in self._around.proxies)
         return ClusterSeen(self._policy.name, self._clock.now(), servers, proxies)
 
     def _carry_out(self, plan: Plan, seen: ClusterSeen, decision: Decision) -> Receipt:
