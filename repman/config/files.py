@@ -11,6 +11,7 @@ from pathlib import Path
 from repman.config.findings import Findings, Layer, Origin
 
 _HEADER = re.compile(r"\s*\[\s*(\"[^\"]*\"|'[^']*'|[^\[\]]+?)\s*\]")
+_DOTTED = re.compile(r"\s*([A-Za-z0-9_-]+)\s*\.\s*([A-Za-z0-9_-]+)\s*=")
 _KEY = re.compile(r"\s*(\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)\s*=")
 _FENCE = re.compile(r"\"\"\"|'''")
 _RESERVED = frozenset({"arbitrator"})
@@ -64,12 +65,12 @@ def exists(path: Path) -> bool:
 
 
 def _read_included(directory: Path, main: Path, entry: Entry, findings: Findings) -> Document:
+    own = os.path.realpath(main)
     try:
-        names = sorted(name for name in directory.iterdir() if name.suffix == ".toml" and not name.samefile(main))
-    except OSError as error:
-        findings.mistake(
-            f"include: cannot list {directory}: {error.strerror}; create it or take the line out", entry.origin
-        )
+        names = sorted(name for name in directory.iterdir() if name.suffix == ".toml" and os.path.realpath(name) != own)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        findings.mistake(f"include: cannot list {directory}: {reason}; create it or take the line out", entry.origin)
         return Document(complete=False)
     document = Document()
     for name in names:
@@ -81,7 +82,7 @@ def read_file(path: Path, layer: Layer, findings: Findings) -> Document:
     """The entries of one file; what is wrong with it goes to `findings`."""
     origin = Origin(layer, str(path))
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
         tables = tomllib.loads(text)
     except OSError as error:
         findings.mistake(f"cannot be read: {error.strerror}; check its name and permissions", origin)
@@ -89,6 +90,8 @@ def read_file(path: Path, layer: Layer, findings: Findings) -> Document:
         findings.mistake("is not a text file in UTF-8; repman reads TOML", origin)
     except tomllib.TOMLDecodeError as error:
         findings.mistake(*_broken(error, origin))
+    except ValueError as error:
+        findings.mistake(f"is not valid TOML: {error}; nothing of this file was used", origin)
     except RecursionError:
         findings.mistake("is nested too deeply to be a configuration", origin)
     else:
@@ -152,6 +155,9 @@ def line_numbers(text: str) -> dict[tuple[str, str], int]:
             found.setdefault((section, ""), number)
         elif key := _KEY.match(line):
             found.setdefault((section, key[1].strip("\"'")), number)
+        elif (dotted := _DOTTED.match(line)) and not section:
+            found.setdefault((dotted[1], ""), number)
+            found.setdefault((dotted[1], dotted[2]), number)
         marks = _FENCE.findall(line.split("#", 1)[0])
         fence = marks[-1] if len(marks) % 2 else ""
     return found

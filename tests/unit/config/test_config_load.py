@@ -265,3 +265,9 @@ def test_seconds_may_have_fractions(configured, written):
 def test_words_for_true(configured, written):
     configured.cluster(f"monitoring-pause = {written}\n")
     assert configured.load()[0].clusters[0].policy.paused
+
+
+def test_a_file_with_a_byte_order_mark(configured):
+    configured.cluster()
+    configured.main.write_bytes(b"\xef\xbb\xbf" + configured.main.read_bytes())
+    assert configured.load()[0].clusters[0].policy.name == "c1"

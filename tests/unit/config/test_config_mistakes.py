@@ -111,6 +111,7 @@ def test_wrong_lines(mistakes_of, lines, told):
         ('api-credentials-acl-allow = "admin"', "'admin' is not of the form user:grant"),
         ('log-level = "loud"', "log-level: 'loud' is none of ERROR, WARNING, INFO, DEBUG"),
         ('include = "missing"', "include: cannot list"),
+        ('include = "a\\u0000b"', "include: cannot list"),
         ("include = 3", "include: 3 is not a string"),
     ],
 )
@@ -184,6 +185,7 @@ def test_an_empty_file(configured):
         ("[c1]\nx = 1\nx = 2\n", "main.toml:3: is not valid TOML: the same name is given twice"),
         ("[c1]\n[c1]\n", "is not valid TOML: Cannot declare"),
         ("x = " + "[" * 5000, "is "),
+        ("x = " + "1" * 5000, "is not valid TOML: Exceeds the limit"),
     ],
 )
 def test_broken_toml(configured, text, told):
@@ -269,3 +271,9 @@ def test_line_numbers_survive_long_strings_and_comments(configured):
     )
     told = configured.mistakes()
     assert any(mistake.startswith(f"{configured.main}:11: failover-limit") for mistake in told), told
+
+
+def test_line_numbers_of_dotted_names(configured):
+    configured.cluster()
+    configured.main.write_text("c2.failover-limit = 1\nc2.failover-mode = 3\n" + configured.main.read_text())
+    assert any(mistake.startswith(f"{configured.main}:2: failover-mode") for mistake in configured.mistakes())

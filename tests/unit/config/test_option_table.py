@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
+from repman.config.build import build
 from repman.config.names import upstream_options
 from repman.config.option import Kind, Scope
 from repman.config.options import ALIASES, BY_NAME, OPTIONS
@@ -82,3 +84,8 @@ def test_the_reference_page_is_complete(option):
         differences = page.split("## Where our default differs")[1]
         assert f"| `{option.name}` |" in differences
         assert option.because in differences
+
+
+@named([option for option in OPTIONS if option.name != "include"])
+def test_an_option_has_an_effect_or_says_that_it_has_none(option):
+    assert (f'"{option.name}"' in inspect.getsource(inspect.getmodule(build))) != bool(option.inert)
