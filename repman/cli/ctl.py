@@ -188,7 +188,8 @@ def _refused(session: Session, refusals: tuple[Refusal, ...]) -> int:
 def _preview(session: Session, kind: str, to: str) -> int:
     """Show a plan; 3 when it would be refused, so that a script can ask before it orders."""
     document = session.api.get(session.path("plan", kind), to=to)
-    refusals = [Refusal(str(each.get("code", "")), str(each.get("sentence", ""))) for each in document["reasons"]]
+    given = document.get("refusals") or document.get("reasons") or []
+    refusals = [Refusal(str(each.get("code", "")), str(each.get("sentence", ""))) for each in given]
     if session.as_json:
         session.show_json(document)
     else:
@@ -198,12 +199,21 @@ def _preview(session: Session, kind: str, to: str) -> int:
     return ExitCode.REFUSED if refusals or document.get("status") == "refused" else ExitCode.DONE
 
 
+_PREVIEW_LISTS = (
+    ("steps", "steps"),
+    ("if it fails before the new writer is open", "undo"),
+    ("election", "ranking"),
+    ("taken for true", "assumptions"),
+)
+
+
 def _preview_screen(document: dict[str, Any]) -> RenderableType:
-    lines: list[RenderableType] = [Text(str(document.get("sentence", "")), "bold")]
-    chosen = document.get("new_writer") or document.get("writer")
-    if chosen:
-        lines.append(Text("new writer: ").append(str(chosen), "bold green"))
-    for title, name in (("steps", "steps"), ("election", "ranking"), ("taken for true", "assumptions")):
+    told = document.get("reason") or document.get("unchanged") or document.get("sentence", "")
+    lines: list[RenderableType] = [Text(str(told), "bold")]
+    if chosen := document.get("newWriter"):
+        name = str(document.get("newWriterName") or chosen)
+        lines.append(Text("new writer: ").append(name, "bold green").append(f" ({chosen})"))
+    for title, name in _PREVIEW_LISTS:
         if items := document.get(name):
             lines.append(Text(f"{title}:", "dim"))
             lines += [Text(f"  {number}. {_line(item)}") for number, item in enumerate(items, 1)]
@@ -214,6 +224,5 @@ def _line(item: Any) -> str:
     if not isinstance(item, dict):
         return str(item)
     source = f" <- {item['source']}" if item.get("source") else ""
-    words = [str(item[name]) for name in ("kind", "server") if item.get(name)]
-    more = [str(item[name]) for name in ("reason", "sentence") if item.get(name)]
-    return " ".join(words) + source + (f": {'; '.join(more)}" if more else "")
+    optional = " (the plan goes on if this fails)" if item.get("essential") is False else ""
+    return " ".join(str(item[name]) for name in ("kind", "server") if item.get(name)) + source + optional

@@ -1,6 +1,6 @@
 """Who runs: a lock that the kernel takes back, and a file with the process id for people and scripts.
 
-``<name>.lock`` is locked for as long as the process lives (a POSIX record lock: it belongs to the process, is
+``<name>.pid.lock`` is locked for as long as the process lives (a POSIX record lock: it belongs to the process, is
 not passed on by fork, and goes when the process goes, however it goes).  ``<name>.pid`` holds the number and
 nothing else, replaced in one rename.  Whether that number can be trusted is answered by the lock: the kernel
 names the process that holds it, so a stale file, or a number taken over by another program, deceives nobody.
@@ -27,7 +27,7 @@ def holder(directory: Path, name: str) -> int | None:
     Not to be asked by that process itself: closing the file would give its lock away.
     """
     try:
-        descriptor = os.open(directory / f"{name}.lock", os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(directory / f"{name}.pid.lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
@@ -51,7 +51,7 @@ def claim(
     home = locks or directory
     for wanted in (directory, home):
         wanted.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(home / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(home / f"{name}.pid.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     path = directory / f"{name}.pid"
     try:
         if not _locked(descriptor, patience):

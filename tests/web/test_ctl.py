@@ -16,6 +16,11 @@ from repman import cli
 from repman.cli.screens import tree
 from repman.cli.tokens import token_file
 from repman.model.command import Command, CommandKind, Receipt
+from repman.model.decision import Decision, Routes
+from repman.model.memory import Memory
+from repman.model.plan import Plan, PlanKind, Step, StepKind
+from repman.model.problem import Refusal
+from repman.monitor.receipts import preview
 
 from . import shop
 from .conftest import Installation, Monitor
@@ -149,23 +154,38 @@ def test_a_plan_that_failed_is_exit_code_1(ctl: Ctl, monitor: Monitor, capsys: p
     assert "db1 kept a session" in capsys.readouterr().err
 
 
+POLICY = shop.cluster_settings("shop").policy
+
+
+def decision(plan: Plan | None, refusals: tuple[Refusal, ...] = ()) -> Decision:
+    return Decision(Memory("shop"), shop.WRITER, True, (), (), (), Routes(), "master-slave", plan, refusals)
+
+
 def test_plan_preview(ctl: Ctl, monitor: Monitor, capsys: pytest.CaptureFixture[str]) -> None:
     def answer(command: Command) -> Receipt:
         assert (command.kind, command.preview_of) == (CommandKind.PREVIEW, "switchover")
-        steps = [{"kind": "fence", "server": "db1"}, {"kind": "follow", "server": "db1", "source": "db2"}]
-        return Receipt("preview", "db2 would take over.", preview={"new_writer": "db2", "steps": steps})
+        plan = Plan(
+            PlanKind.SWITCHOVER,
+            "shop",
+            (Step(StepKind.FENCE, "db1:1"), Step(StepKind.FOLLOW, "db1:1", "db2:1", essential=False)),
+            "db2 takes over.",
+            new_writer=shop.server_policy(2).address,
+            undo=(Step(StepKind.OPEN, "db1:1"),),
+        )
+        return Receipt("preview", "nothing was changed", preview=preview(POLICY, decision(plan)))
 
     monitor.receipt = answer
     assert ctl("plan", "switchover", "--to", "db2") == 0
     told = capsys.readouterr().out
-    for part in ("db2 would take over.", "new writer: db2", "1. fence db1", "2. follow db1 <- db2"):
+    for part in ("db2 takes over.", "new writer: db2 (", "1. fence db1:1", "2. follow db1:1 <- db2:1", "1. open db1:1"):
         assert part in told
 
 
 def test_a_plan_that_would_be_refused_is_exit_code_3(
     ctl: Ctl, monitor: Monitor, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monitor.receipt = replace(REFUSAL, status="preview")
+    refusals = (Refusal("late", "db2 is late."),)
+    monitor.receipt = Receipt("preview", "nothing was changed", preview=preview(POLICY, decision(None, refusals)))
     assert ctl("plan", "failover") == 3
     assert "db2 is late." in capsys.readouterr().out
 

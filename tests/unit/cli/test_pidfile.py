@@ -67,7 +67,7 @@ def test_a_stale_file_of_a_killed_process_does_not_stop_the_next(tmp_path: Path)
 
 
 def test_a_number_that_another_program_got_is_not_believed(tmp_path: Path) -> None:
-    (tmp_path / "monitor.lock").touch()
+    (tmp_path / "monitor.pid.lock").touch()
     (tmp_path / "monitor.pid").write_text("1\n")
     assert holder(tmp_path, "monitor") is None
     with claim(tmp_path, "monitor"):
@@ -94,4 +94,4 @@ def test_forget_removes_only_the_file_of_that_process(tmp_path: Path) -> None:
 def test_locks_can_live_apart_from_the_pid_files(tmp_path: Path) -> None:
     with claim(tmp_path / "run", "serve", locks=tmp_path / "data"):
         assert (tmp_path / "run" / "serve.pid").exists()
-        assert (tmp_path / "data" / "serve.lock").exists()
+        assert (tmp_path / "data" / "serve.pid.lock").exists()
