@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from repman.config.settings import Settings
@@ -24,7 +23,7 @@ def run(settings: Settings) -> None:
     _Server(settings).run()
 
 
-class _Server(BaseApplication):  # type: ignore[misc]
+class _Server(BaseApplication):
     """gunicorn, configured from our settings; each worker makes its own application."""
 
     def __init__(self, settings: Settings) -> None:
@@ -32,12 +31,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
-        """Called by gunicorn."""
+        """Put our options in the place of gunicorn's; called by it."""
         for name, value in _options(self._settings).items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
-        """Called by gunicorn in each worker."""
+    def load(self) -> Any:
+        """The application; called by gunicorn in each worker."""
         return create_app(self._settings)
 
 

@@ -6,8 +6,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from flask import Response, send_from_directory
-from werkzeug.exceptions import NotFound
+from flask import Response, request
 
 import repman
 from repman.web import replies
@@ -15,6 +14,12 @@ from repman.web.call import Call
 
 _CHECKOUT = Path(repman.__file__).resolve().parents[1] / "share" / "dashboard"
 _INSTALLED = Path(sys.prefix) / "share" / "repman" / "dashboard"
+_KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 
 
 def page(call: Call) -> Response:
@@ -40,9 +45,13 @@ def _file(name: str) -> Response:
     directory = dashboard()
     if directory is None:
         return replies.error(404, "The page is not installed with this repman; the API is complete without it.")
-    try:
-        answer = send_from_directory(directory, name, max_age=0)
-    except NotFound:
+    kind = _KINDS.get(Path(name).suffix)
+    # A name is compared with what is there, never made a path of, so it leads nowhere else.
+    path = next((path for path in directory.iterdir() if path.name == name), None)
+    if kind is None or path is None:
         return replies.error(404, "The page has no such file; begin at /.")
-    answer.direct_passthrough = False
+    answer = Response(path.read_bytes(), content_type=kind)
+    answer.headers["Cache-Control"] = "no-cache"
+    answer.add_etag()
+    answer.make_conditional(request)
     return answer
