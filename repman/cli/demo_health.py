@@ -20,22 +20,25 @@ _OLDEST = 5.0
 _ANSWER = 3
 
 
-def complaints(api: Api, sandbox: Sandbox) -> tuple[str, ...]:
-    """Everything that is not as it should be, one sentence each; empty: healthy and protected."""
+def complaints(api: Api, sandbox: Sandbox, since: float = 0.0) -> tuple[str, ...]:
+    """Everything that is not as it should be, one sentence each; empty: healthy and protected.
+
+    What repman saw before `since` (Unix seconds) does not count.
+    """
     try:
         snapshot, _ = api.snapshot(CLUSTER)
     except (ApiUnreachable, MonitorDown) as error:
         return (str(error),)
     except RepmanError as error:
         return (f"repman says nothing of the cluster yet: {error}",)
-    seen = tuple(_of_snapshot(snapshot))
+    seen = tuple(_of_snapshot(snapshot, since))
     return seen or tuple(_of_traffic(sandbox))
 
 
-def _of_snapshot(snapshot: Snapshot) -> Iterator[str]:
+def _of_snapshot(snapshot: Snapshot, since: float) -> Iterator[str]:
     age = time.time() - snapshot.at
-    if age > _OLDEST:
-        yield f"repman last looked {age:.0f} s ago"
+    if age > _OLDEST or snapshot.at < since:
+        yield f"repman last looked {age:.1f} s ago"
     if not snapshot.active:
         yield f"repman may not act: {snapshot.lease}"
     if not snapshot.writer or not snapshot.writer_alive:

@@ -125,10 +125,10 @@ def stop_repman(place: Place) -> None:
 
 def become_healthy(api: Api, sandbox: Sandbox, told: Tell) -> tuple[str, ...]:
     """Bootstrap when nothing was set up yet, and wait; returns what is still wrong, empty when all is well."""
-    deadline = time.monotonic() + HEALTHY_WITHIN
+    deadline, since = time.monotonic() + HEALTHY_WITHIN, time.time()
     settled = False
     next_try = 0.0
-    while wrong := complaints(api, sandbox):
+    while wrong := complaints(api, sandbox, since):
         now = time.monotonic()
         if now > deadline:
             return wrong
