@@ -124,7 +124,7 @@ def _preference(view: View, policy: ServerPolicy, one: ServerSeen, prefer: str) 
         one.address != prefer,
         policy.preferred is None,
         policy.preferred or 0,
-        not one.drained,
+        one.backlog,
         bool(view.seen.replicas_of(one.address)) and one.address != view.writer,
         view.policy.addresses.index(one.address),
     )

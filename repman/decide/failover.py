@@ -148,7 +148,7 @@ def _fetch_all(view: View, election: Election) -> Iterator[Step]:
 def _attach(view: View, winner: str, replicas: list[ServerSeen]) -> Iterator[Step]:
     """The nearest replica first, then open, then the others: none of them can hold up the writes."""
     patience = view.policy.drain_timeout
-    ordered = sorted(replicas, key=lambda one: (not one.drained, view.policy.addresses.index(one.address)))
+    ordered = sorted(replicas, key=lambda one: (one.backlog, view.policy.addresses.index(one.address)))
     if ordered:
         yield Step(StepKind.DRAIN, ordered[0].address, timeout=patience, essential=False)
         yield Step(StepKind.FOLLOW, ordered[0].address, winner, essential=False)

@@ -183,6 +183,13 @@ class ServerSeen:
         """Whether everything received is applied."""
         return self.executed is not None and (self.received is None or self.executed.covers(self.received))
 
+    @property
+    def backlog(self) -> int:
+        """About how many received transactions it has not applied yet."""
+        if self.executed is None or self.received is None:
+            return 0
+        return self.received.count_minus(self.executed)
+
 
 @dataclass(frozen=True, slots=True)
 class ProxySeen:

@@ -25,6 +25,10 @@ class Position(ABC):
         """The transactions in this one and not in `other`, as text for people; empty if there are none."""
 
     @abstractmethod
+    def count_minus(self, other: Position) -> int:
+        """How many transactions are in this one and not in `other`, as an estimate for ranking only."""
+
+    @abstractmethod
     def union(self, other: Position) -> Position:
         """Both sets together."""
 
@@ -123,6 +127,12 @@ class MariadbGtid(Position):
                 start = max(first, 1)
                 parts.append(f"{domain}-{server}-{start}" + (f"..{sequence}" if sequence > start else ""))
         return ",".join(parts)
+
+    def count_minus(self, other: Position) -> int:
+        """The distance of the last sequence numbers, summed over the domains; never negative."""
+        assert isinstance(other, MariadbGtid)
+        reached = {domain: sequence for domain, _, sequence in other.last}
+        return sum(max(0, sequence - reached.get(domain, 0)) for domain, _, sequence in self.last)
 
     def union(self, other: Position) -> MariadbGtid:
         """The higher entry of each domain and server."""
