@@ -16,6 +16,8 @@ REQUEST_TIMEOUT = 10.0
 """Seconds a client has to finish the head of a request it began (or to begin its first)."""
 IDLE_TIMEOUT = 120.0
 """Seconds for which a kept connection may be silent; longer than sensible intervals between checks."""
+_LOG_EVERY = 1.0
+"""Seconds between complaints about tables that cannot be read."""
 _REMEMBERED = 8192
 """Different requests whose parsing is remembered: checks ask the same few things for ever."""
 
@@ -41,7 +43,7 @@ class Listener:
         self.connections: set[Connection] = set()
         self._tables = tables
         self._parsed: dict[bytes, Request] = {}
-        self._complaint = ""
+        self._quiet_until = 0.0
 
     def __call__(self) -> Connection:
         """A protocol for a new connection."""
@@ -80,8 +82,9 @@ class Listener:
         try:
             return self._tables.get(cluster)
         except RepmanError as trouble:
-            if str(trouble) != self._complaint:
-                self._complaint = str(trouble)
+            now = time.monotonic()
+            if now >= self._quiet_until:
+                self._quiet_until = now + _LOG_EVERY
                 _log.error("%s", trouble)
             return None
 
