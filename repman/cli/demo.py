@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console, Group
-from rich.table import Table
 from rich.text import Text
 
 from repman.cli import demo_steps
@@ -133,15 +132,16 @@ def _show(place: Place, sandbox: Sandbox, settings: Settings) -> None:
     console.print(_accounts(place, sandbox, settings))
 
 
-def _accounts(place: Place, sandbox: Sandbox, settings: Settings) -> Table:
+def _accounts(place: Place, sandbox: Sandbox, settings: Settings) -> Text:
     account, haproxy, application = api_account(settings), haproxy_of(sandbox), sandbox.description.application
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_row("dashboard", f"{api_url(settings)}/")
-    table.add_row("", f"user {account.user}, password {account.password}")
-    table.add_row("database", f"writes at {haproxy.host}:{haproxy.write_port}, reads at {haproxy.read_port}")
-    table.add_row("", f"user {application.user}, password {application.password}")
-    table.add_row("all of it", _short(place.description))
-    return table
+    lines = (
+        ("dashboard", f"{api_url(settings)}/"),
+        ("", f"user {account.user}, password {account.password}"),
+        ("database", f"writes at {haproxy.host}:{haproxy.write_port}, reads at {haproxy.host}:{haproxy.read_port}"),
+        ("", f"user {application.user}, password {application.password}"),
+        ("all of it", _short(place.description)),
+    )
+    return Text("\n".join(f"{title:<11}{words}" for title, words in lines))
 
 
 def _next(place: Place, sandbox: Sandbox, writer: str) -> Group:
