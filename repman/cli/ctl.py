@@ -169,10 +169,13 @@ def _act(session: Session, path: str, **parameters: str) -> int:
         session.show_json(receipt)
         return ExitCode.DONE
     session.show(Text(str(receipt.get("sentence") or "Done."), "green"))
-    snapshot, _ = session.api.snapshot(session.cluster)
+    snapshot = (
+        live.next_look(session.api, session.cluster) if session.live else session.api.snapshot(session.cluster)[0]
+    )
     if snapshot.plan and snapshot.plan.id == receipt.get("plan"):
-        session.show(screens.plan_steps(snapshot.plan))
-    session.show(screens.topology(snapshot))
+        session.show(screens.plan_steps(snapshot.plan, screens.names_of(snapshot)))
+    if session.live:
+        session.show(screens.topology(snapshot))
     return ExitCode.DONE
 
 
@@ -193,7 +196,8 @@ def _preview(session: Session, kind: str, to: str) -> int:
     if session.as_json:
         session.show_json(document)
     else:
-        session.show(_preview_screen(document))
+        snapshot, _ = session.api.snapshot(session.cluster)
+        session.show(_preview_screen(document, screens.names_of(snapshot)))
         if refusals:
             session.show(screens.refusal_list("It would be refused:", refusals))
     return ExitCode.REFUSED if refusals or document.get("status") == "refused" else ExitCode.DONE
@@ -207,7 +211,7 @@ _PREVIEW_LISTS = (
 )
 
 
-def _preview_screen(document: dict[str, Any]) -> RenderableType:
+def _preview_screen(document: dict[str, Any], names: dict[str, str]) -> RenderableType:
     told = document.get("reason") or document.get("unchanged") or document.get("sentence", "")
     lines: list[RenderableType] = [Text(str(told), "bold")]
     if chosen := document.get("newWriter"):
@@ -216,7 +220,7 @@ def _preview_screen(document: dict[str, Any]) -> RenderableType:
     for title, name in _PREVIEW_LISTS:
         if items := document.get(name):
             lines.append(Text(f"{title}:", "dim"))
-            lines += [Text(f"  {number}. {_line(item)}") for number, item in enumerate(items, 1)]
+            lines += [Text(f"  {number}. {screens.named(_line(item), names)}") for number, item in enumerate(items, 1)]
     return Group(*lines)
 
 

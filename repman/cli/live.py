@@ -43,7 +43,7 @@ def watch(session: Session, every: float) -> None:
 def _screen(snapshot: Snapshot) -> RenderableType:
     parts: list[RenderableType] = [screens.status(snapshot), Rule(style="dim"), screens.topology(snapshot)]
     if snapshot.plan:
-        parts += [Rule(style="dim"), screens.plan_steps(snapshot.plan)]
+        parts += [Rule(style="dim"), screens.plan_steps(snapshot.plan, screens.names_of(snapshot))]
     if snapshot.events:
         recent = sorted(snapshot.events, key=lambda event: -event.at)[:8]
         parts += [Rule(style="dim"), screens.events([_fields(event) for event in recent])]
@@ -79,6 +79,16 @@ def _in_a_line(snapshot: Snapshot) -> str:
     return " ".join(words)
 
 
+def next_look(api: Api, cluster: str, seconds: float = 3.0) -> Snapshot:
+    """A snapshot of a look that began after this call, or the latest when none comes in that time."""
+    snapshot, _ = api.snapshot(cluster)
+    ticks, end = snapshot.ticks, time.monotonic() + seconds
+    while snapshot.ticks <= ticks + 1 and time.monotonic() < end:
+        time.sleep(0.05)
+        snapshot, _ = api.snapshot(cluster)
+    return snapshot
+
+
 def progress(session: Session, action: Callable[[], Any]) -> Any:
     """Run an action that takes a while; on a terminal show the plan's steps as they are done."""
     if not session.live:
@@ -100,7 +110,7 @@ def _show_steps(live: Live, api: Api, cluster: str, before: str) -> None:
         live.update(Text(str(error), "yellow"))
         return
     if snapshot.plan and snapshot.plan.id != before:
-        live.update(screens.plan_steps(snapshot.plan))
+        live.update(screens.plan_steps(snapshot.plan, screens.names_of(snapshot)))
 
 
 def _wait(running: Future[Any], seconds: float) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import re
 import time
 from pathlib import Path
 
+_NAMED = re.compile(r"(?:^|(?<= ))cluster=(\S+?)(?: |(?=:)|$)")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class LineFormatter(logging.Formatter):
     """Writes a record as one line, whatever is in it.
 
-    The cluster comes from the record (``extra={"cluster": name}``); ``-`` when it is about none.
+    The cluster comes from the record (``extra={"cluster": name}``) or is taken out of the message
+    (``cluster=name``); ``-`` when the record is about none.
     """
 
     def __init__(self, process: str) -> None:
@@ -27,9 +30,18 @@ class LineFormatter(logging.Formatter):
         if record.exc_info:
             message = f"{message}\n{self.formatException(record.exc_info)}"
         message = " | ".join(line.rstrip() for line in message.splitlines() if line.strip())
-        cluster = getattr(record, "cluster", "") or "-"
+        cluster, message = _cluster(record, message)
         stamp = f"{moment}.{int(record.msecs):03d}Z"
         return f"{stamp} {record.levelname} {self.process} {cluster} {message}"
+
+
+def _cluster(record: logging.LogRecord, message: str) -> tuple[str, str]:
+    """The cluster that a record is about, and the message without it."""
+    if named := getattr(record, "cluster", ""):
+        return str(named), message
+    if found := _NAMED.search(message):
+        return found[1], (message[: found.start()] + message[found.end() :]).strip()
+    return "-", message
 
 
 def start_logging(process: str, level: str, log_file: Path | None) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -90,8 +91,11 @@ def _cells(snapshot: Snapshot, view: ServerView) -> tuple[Text, ...]:
         state.append(" maintenance", "cyan")
     return (
         state,
-        Text(_access(seen), old or ("green" if seen.open else "")),
-        Text(str(seen.executed) if seen.executed is not None else "-", old),
+        Text(
+            ("was " if old and seen.read_only is not None else "") + _access(seen),
+            old or ("green" if seen.open else ""),
+        ),
+        Text(str(seen.executed or "") or "-", old),
         Text(_lag(seen), old),
         Text(_semi_sync(seen), old),
         Text(_routes(snapshot, view.policy.address)),
@@ -198,6 +202,18 @@ def _watch_line(snapshot: Snapshot) -> Text:
     return Text(text, "yellow" if age > 10.0 else "dim")
 
 
+def names_of(snapshot: Snapshot) -> dict[str, str]:
+    """The servers' names by address."""
+    return {view.policy.address: view.policy.name for view in snapshot.servers}
+
+
+def named(text: str, names: Mapping[str, str]) -> str:
+    """The text with names in place of addresses, for people."""
+    for address, name in names.items():
+        text = re.sub(rf"(?<![\w.:-]){re.escape(address)}(?!\d)", name, text)
+    return text
+
+
 def plan_line(plan: PlanView) -> Text:
     """One plan in one line."""
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan.started_at))
@@ -206,7 +222,7 @@ def plan_line(plan: PlanView) -> Text:
     return line.append(f" {plan.detail}" if plan.detail else "")
 
 
-def plan_steps(plan: PlanView) -> RenderableType:
+def plan_steps(plan: PlanView, names: Mapping[str, str]) -> RenderableType:
     """A plan with its steps and how long each took."""
     lines: list[RenderableType] = [plan_line(plan)]
     for index, step in enumerate(plan.steps):
@@ -214,7 +230,7 @@ def plan_steps(plan: PlanView) -> RenderableType:
         mark, style = ("✓", "green") if index < plan.current else ("·", "dim")
         if index == plan.current:
             mark, style = ("▸", "cyan") if plan.state == "running" else ("✗", "red")
-        lines.append(Text(f"  {mark} ", style).append(f"{took}  {step}"))
+        lines.append(Text(f"  {mark} ", style).append(f"{took}  {named(str(step), names)}"))
     return Group(*lines)
 
 

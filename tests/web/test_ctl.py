@@ -115,7 +115,7 @@ def test_switchover_sends_the_wish_and_shows_the_end(
     assert ctl("switchover", "--to", "db2") == 0
     told = capsys.readouterr().out
     assert "db2 is the writer." in told
-    assert "promote 127.0.0.1:3301" in told
+    assert "promote db1" in told
     (command,) = monitor.commands
     assert (command.kind, command.server, command.user) == (CommandKind.SWITCHOVER, "127.0.0.1:3302", "admin")
 

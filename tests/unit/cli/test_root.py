@@ -35,9 +35,7 @@ def test_help_names_every_command_and_loads_none_of_them() -> None:
             assert f" {mount.name} " in done.stdout
 
 
-@pytest.mark.parametrize(
-    "mount", [mount for mount in root.MOUNTS if root.present(mount)], ids=lambda m: m.name
-)
+@pytest.mark.parametrize("mount", [mount for mount in root.MOUNTS if root.present(mount)], ids=lambda m: m.name)
 def test_every_mounted_command_shows_its_help(mount: root.Mount, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([mount.name, "--help"]) == 0
     assert f"repman {mount.name}" in capsys.readouterr().out
@@ -106,3 +104,17 @@ def test_a_log_record_is_one_line_with_its_process_and_cluster() -> None:
     assert line == "1970-01-01T00:00:00.007Z INFO monitor - step=fence | done"
     record.cluster = "c1"
     assert " monitor c1 " in LineFormatter("monitor").format(record)
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("cluster=c1 server=db1 closed", "c1 server=db1 closed"),
+        ("plan cluster=c1 kind=failover", "c1 plan kind=failover"),
+        ("publish cluster=c1: no space", "c1 publish : no space"),
+        ("watching clusters=c1,c2", "- watching clusters=c1,c2"),
+    ],
+)
+def test_the_cluster_is_taken_out_of_the_message(message: str, line: str) -> None:
+    record = logging.LogRecord("repman", logging.INFO, __file__, 1, message, (), None)
+    assert LineFormatter("monitor").format(record).endswith(f" monitor {line}")
