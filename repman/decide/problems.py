@@ -130,6 +130,8 @@ def _not_replicating(view: View) -> Found:
                     one.address,
                     f"{view.name(one.address)} cannot apply: error {link.applier_errno}, {link.applier_error}",
                 )
+            elif view.life is not Life.OPEN:
+                continue  # Its receiver's trouble is the writer's.
             elif link.receiver_errno and link.receiver is not Receiver.RUNNING:
                 yield (
                     one.address,

@@ -125,13 +125,7 @@ class ClusterLoop:
 
     def tick(self, command: Command | None = None, future: Future[Receipt] | None = None) -> None:
         """One look and what follows from it."""
-        seen = self._observe()
-        now, wall = self._clock.now(), self._clock.wall()
-        decision = decide(self._policy, seen, self._memory, command, now, wall)
-        self._note(decision, wall)
-        self._memory, self._decision = decision.memory, decision
-        self._publication.count(decision, now)
-        self._publish(self._publication.snapshot(decision, seen, wall))
+        seen, decision = self._look(command)
         preview = command is not None and command.kind is CommandKind.PREVIEW
         try:
             if decision.plan is not None and not preview:
@@ -147,6 +141,17 @@ class ClusterLoop:
                 future.set_result(Receipt("failed", str(error)))
         self._save(force=False)
 
+    def _look(self, command: Command | None) -> tuple[ClusterSeen, Decision]:
+        """Observe, decide, publish."""
+        seen = self._observe()
+        now, wall = self._clock.now(), self._clock.wall()
+        decision = decide(self._policy, seen, self._memory, command, now, wall)
+        self._note(decision, wall)
+        self._memory, self._decision = decision.memory, decision
+        self._publication.count(decision, now)
+        self._publish(self._publication.snapshot(decision, seen, wall))
+        return seen, decision
+
     def _observe(self) -> ClusterSeen:
         timeout = self._policy.answer_timeout
         servers = self._around.driver.observe(min(timeout, _HURRY_ANSWER) if self._hurried else timeout)
@@ -160,7 +165,10 @@ class ClusterLoop:
     def _carry_out(self, plan: Plan, seen: ClusterSeen, decision: Decision) -> Receipt:
         LOG.info("plan cluster=%s kind=%s: %s", self._policy.name, plan.kind, plan.reason)
         progress = self._executor.run(plan, self._policy, seen, decision.memory, decision.routes)
-        return self._finished(progress)
+        receipt = self._finished(progress)
+        # Publish what the plan has led to before anybody is told that it ended.
+        self._look(None)
+        return receipt
 
     def _finished(self, progress: Progress) -> Receipt:
         plan, wall = progress.plan, self._clock.wall()
