@@ -12,7 +12,7 @@ def render_receipt(receipt: Receipt) -> dict[str, Any]:
     return {
         "status": receipt.status,
         "sentence": receipt.sentence,
-        "reasons": [{"code": code, "sentence": sentence} for code, sentence in receipt.refusals],
+        "reasons": [{"code": code, "sentence": sentence, "server": ""} for code, sentence in receipt.refusals],
         "plan": receipt.plan,
         "writer": receipt.new_writer,
     }

@@ -57,11 +57,13 @@ def render_link(link: Link) -> dict[str, Any]:
 
 
 def render_health(snapshot: Snapshot, view: ServerView) -> str:
-    """``replicationHealth``: one phrase of upstream's vocabulary."""
+    """``replicationHealth``: one phrase of upstream's vocabulary; empty for a server that does not answer."""
     if view.maintenance:
         return "Maintenance"
     if snapshot.in_failover:
         return "In Failover"
+    if not view.seen.answered:
+        return ""
     if view.state is ServerState.MASTER:
         return "Master OK"
     if not view.seen.links:

@@ -46,6 +46,7 @@ def render_server(snapshot: Snapshot, view: ServerView) -> dict[str, Any]:
         **_identity(view, known),
         **_positions(known),
         **_settings(known),
+        **_moment(view.seen),
         **_condition(snapshot, view),
         "replications": [render_link(link) for link in view.seen.links],
         "lastSeenReplications": [render_link(link) for link in (view.last.links if view.last else ())],
@@ -88,8 +89,6 @@ def _settings(known: ServerSeen) -> dict[str, Any]:
     mariadb = known.version is not None and known.version.flavour == "MariaDB"
     semi_sync = known.semi_sync
     return {
-        "readOnly": _on_off(known.read_only),
-        "haveReadOnly": bool(known.read_only),
         "strict": _on_off(known.strict_gtid),
         "haveGtidStrictMode": known.strict_gtid,
         "haveMariadbGtid": mariadb,
@@ -97,8 +96,6 @@ def _settings(known: ServerSeen) -> dict[str, Any]:
         "haveBinlogRow": known.row_format,
         "HaveBinlogSlaveUpdates": known.log_replica_updates,
         "haveSemiSync": semi_sync is not None,
-        "semiSyncMasterStatus": semi_sync is not None and semi_sync.waiting_for_acks,
-        "semiSyncSlaveStatus": semi_sync is not None and semi_sync.replica_enabled and bool(known.links),
         "replicationTags": " ".join(
             tag
             for tag, held in (
@@ -109,6 +106,17 @@ def _settings(known: ServerSeen) -> dict[str, Any]:
             )
             if held
         ),
+    }
+
+
+def _moment(seen: ServerSeen) -> dict[str, Any]:
+    """What an earlier look would tell wrongly: a dead server is not writable."""
+    semi_sync = seen.semi_sync
+    return {
+        "readOnly": _on_off(seen.read_only),
+        "haveReadOnly": bool(seen.read_only),
+        "semiSyncMasterStatus": semi_sync is not None and semi_sync.waiting_for_acks,
+        "semiSyncSlaveStatus": semi_sync is not None and semi_sync.replica_enabled and bool(seen.links),
     }
 
 

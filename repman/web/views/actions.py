@@ -86,9 +86,9 @@ def plan(call: Call) -> Response:
         user=call.user.name,
     )
     receipt = _ask(call, command, _QUICK)
-    if receipt.status == "failed":
-        return replies.error(500, receipt.sentence)
-    return replies.document({**render_receipt(receipt), **(receipt.preview or {})})
+    if receipt.preview is None:
+        return _answer(receipt)
+    return replies.document({**render_receipt(receipt), **receipt.preview})
 
 
 def _ask(call: Call, command: Command, timeout: float) -> Receipt:
