@@ -97,6 +97,7 @@ def _replace(view: View, election: Election, kind: PlanKind, reason: str, assump
     replicas = [one for one in view.seen.answering() if one.address not in (old, winner) and _may_follow(view, one)]
     steps = [
         *_take_out(view, winner),
+        *_close_others(view, winner),
         *_silence_receivers(view, winner),
         *_fetch_all(view, election),
         Step(StepKind.PROMOTE, winner),
@@ -125,6 +126,13 @@ def _take_out(view: View, winner: str) -> Iterator[Step]:
     if view.life is Life.HUNG and policy.controlled and view.policy.restart_fenced:
         yield Step(StepKind.KILL, old, timeout=5.0, essential=False)
     yield Step(StepKind.FENCE, old, timeout=view.policy.fence_timeout)
+
+
+def _close_others(view: View, winner: str) -> Iterator[Step]:
+    """A replica that somebody made writable is closed before another server is opened."""
+    for one in view.seen.answering():
+        if one.open and one.address not in (winner, view.writer):
+            yield Step(StepKind.CLOSE, one.address, timeout=view.policy.fence_timeout)
 
 
 def _silence_receivers(view: View, winner: str) -> Iterator[Step]:

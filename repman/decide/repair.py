@@ -103,12 +103,11 @@ def _repoint(view: View, policy: ServerPolicy, one: ServerSeen, writer: ServerSe
         return None
     if one.received is None or writer.executed is None:
         return None
-    live = link.receiver is Receiver.RUNNING
-    if not live and not writer.executed.covers(one.received):
-        return None
+    if not writer.executed.covers(one.received):
+        return None  # Diverged; or its look is a moment newer than the writer's, then the next one tells.
     reason = f"{policy.name} follows {view.name(link.source)} instead of the writer {view.name(view.writer)}"
     steps = [] if one.drained else [Step(StepKind.DRAIN, one.address, timeout=5.0)]
-    if live:
+    if link.receiver is Receiver.RUNNING:
         steps.insert(0, Step(StepKind.STOP_RECEIVING, one.address))
     return _plan(view, PlanKind.REJOIN, reason, *steps, Step(StepKind.FOLLOW, one.address, view.writer))
 

@@ -136,7 +136,7 @@ class ClusterLoop:
             if future is not None:
                 future.set_result(receipt)
         except JournalError as error:
-            self._tell(Event(wall, "ERROR", f"nothing is done: {error}", code="no-journal"))
+            self._tell(Event(self._clock.wall(), "ERROR", f"nothing is done: {error}", code="no-journal"))
             if future is not None:
                 future.set_result(Receipt("failed", str(error)))
         self._save(force=False)
