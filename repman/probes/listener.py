@@ -92,12 +92,12 @@ class Listener:
         """Close the connections that have been silent for too long."""
         for connection in tuple(self.connections):
             if now - connection.active > (IDLE_TIMEOUT if connection.idle else REQUEST_TIMEOUT):
-                connection.close()
+                connection.abort()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, unsent answers or not."""
         for connection in tuple(self.connections):
-            connection.close()
+            connection.abort()
 
 
 class Connection(asyncio.Protocol):
@@ -121,9 +121,9 @@ class Connection(asyncio.Protocol):
         """End."""
         self._listener.connections.discard(self)
 
-    def close(self) -> None:
-        """Close it once everything is sent."""
-        self._transport.close()
+    def abort(self) -> None:
+        """Close it at once."""
+        self._transport.abort()
 
     def pause_writing(self) -> None:
         """The client does not read its answers: hear no more of it."""

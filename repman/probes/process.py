@@ -7,6 +7,7 @@ The loop is uvloop's: a probe over a new connection costs 35 us of CPU with it a
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import time
 from pathlib import Path
@@ -30,7 +31,13 @@ def run(rundir: Path, bind: str, port: int, *, share_port: bool = False) -> None
     process is an error, which is safer: two installations on one port would contradict each other.
     Raises ConfigError when the address cannot be listened on.
     """
+    _allow_many_connections()
     uvloop.run(serve(_LatestTables(rundir), bind, port, share_port))
+
+
+def _allow_many_connections() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _LatestTables(ProbeReader):
@@ -57,11 +64,11 @@ async def serve(tables: Tables, bind: str, port: int, share_port: bool = False) 
         raise ConfigError(
             [f"probes cannot listen on {bind}:{port}: {trouble.strerror}; change probes-bind or probes-port"]
         ) from None
-    async with server:
-        while not ended.is_set():
-            try:
-                await asyncio.wait_for(ended.wait(), _SWEEP)
-            except TimeoutError:
-                listener.sweep(time.monotonic())
-        server.close()
-        listener.close()
+    while not ended.is_set():
+        try:
+            await asyncio.wait_for(ended.wait(), _SWEEP)
+        except TimeoutError:
+            listener.sweep(time.monotonic())
+    server.close()
+    listener.close()
+    await asyncio.sleep(0)

@@ -79,7 +79,9 @@ class Haproxy:
         cut = f"shutdown sessions server {self._write}/{server}"
         self._say([*self._down(row), cut], deadline)
         self._told_down.add(row.key)
-        self._settle({row.key: False}, deadline)
+        row = self._row(self._settle({row.key: False}, deadline), self._write, server)
+        if row.takes_sessions:
+            raise StepFailed(f"HAProxy {self.name} still sends writes to {row.path} though told not to")
         while (left := self._sessions(server, deadline)) > 0:
             if time.monotonic() >= deadline:
                 raise DeadlineExceeded(

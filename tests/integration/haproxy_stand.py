@@ -43,6 +43,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
 class _Peer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = 128
     name = b""
 
 
@@ -82,8 +83,9 @@ class Peer:
 class Probes:
     """The probe process, and the monitor's publications that it reads."""
 
-    def __init__(self, rundir: Path, peers: Sequence[Peer]) -> None:
+    def __init__(self, rundir: Path, peers: Sequence[Peer], share_port: bool = False) -> None:
         self.port = free_port()
+        self._share_port = share_port
         self._rundir = rundir
         self._peers = peers
         self._publisher = Publisher(rundir)
@@ -98,7 +100,8 @@ class Probes:
         return routes
 
     def start(self) -> None:
-        code = f"from pathlib import Path; from repman.probes.process import run; run(Path({str(self._rundir)!r}), '127.0.0.1', {self.port})"
+        arguments = f"Path({str(self._rundir)!r}), '127.0.0.1', {self.port}, share_port={self._share_port}"
+        code = f"from pathlib import Path; from repman.probes.process import run; run({arguments})"
         self.process = subprocess.Popen([sys.executable, "-c", code])
         wait_until(self.answers)
 

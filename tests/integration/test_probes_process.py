@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from haproxy_stand import CLUSTER, Peer, Probes, running
+from haproxy_stand import CLUSTER, Peer, Probes, running, wait_until
 
 from repman.errors import ConfigError
 from repman.probes.process import run
@@ -196,6 +196,44 @@ def test_sigterm_ends_it_cleanly_with_connections_open(tmp_path: Path) -> None:
         assert client.response()[2] == "No cluster!"
         assert probes.stop(signal.SIGTERM) == 0
         assert client.rest() == ""
+
+
+def test_a_client_that_never_reads_neither_fills_the_memory_nor_delays_the_end(tmp_path: Path) -> None:
+    peer = Peer("db1")
+    probes = Probes(tmp_path, [peer])
+    with running(probes, peer):
+        probes.publish("db1", [])
+        probes.start()
+        assert probes.process is not None
+        client = Client(probes.port)
+        client.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            client.say(f"GET {PATH} HTTP/1.1\r\n\r\n" * 1_000_000)
+        assert ask(probes, f"GET {PATH} HTTP/1.1\r\n\r\n")[0] == 200
+        pages = int(Path(f"/proc/{probes.process.pid}/statm").read_text().split()[1])
+        assert pages * 4096 < 60e6
+        assert probes.stop(signal.SIGTERM) == 0
+        client.socket.close()
+
+
+def listeners(port: int) -> int:
+    """How many sockets of this machine listen on the port."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
+
+
+def test_processes_may_share_a_port(tmp_path: Path) -> None:
+    peer = Peer("db1")
+    first, second = (Probes(tmp_path, [peer], share_port=True) for _ in range(2))
+    second.port = first.port
+    with running(first, second, peer):
+        first.publish("db1", [])
+        first.start()
+        second.start()
+        wait_until(lambda: listeners(first.port) == 2)
+        assert first.stop() == 0
+        for _ in range(5):
+            assert ask(first, f"GET {PATH} HTTP/1.1\r\n\r\n")[0] == 200
 
 
 def test_a_taken_port_is_said(tmp_path: Path) -> None:
