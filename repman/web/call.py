@@ -65,9 +65,15 @@ class Call:
 
     def snapshot(self) -> Snapshot:
         """The cluster's latest snapshot; its age goes into a header of the answer."""
-        snapshot = self.house.snapshot(self.cluster)
+        return self._dated(self.house.snapshot(self.cluster))
+
+    def snapshots(self) -> list[Snapshot]:
+        """The latest snapshots of all clusters in configured order; the header tells the age of the oldest."""
+        return [self._dated(self.house.snapshot(cluster)) for cluster in self.house.settings.clusters]
+
+    def _dated(self, snapshot: Snapshot) -> Snapshot:
         if snapshot.generation:
-            g.snapshot_age = max(0.0, age(snapshot))
+            g.snapshot_age = max(g.get("snapshot_age", 0.0), age(snapshot))
         return snapshot
 
 

@@ -14,9 +14,8 @@ let timer = 0;
 let round = 0;
 
 function selected() {
-  const wanted = decodeURIComponent(location.hash.slice(1));
   const names = clusters.map((cluster) => cluster.name);
-  return names.includes(wanted) ? wanted : names[0];
+  return names.find((name) => location.hash === `#${encodeURIComponent(name)}`) ?? names[0];
 }
 
 async function refresh() {

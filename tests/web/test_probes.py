@@ -60,6 +60,12 @@ def test_status_tells_whether_an_error_is_open(installation: Installation, clien
     assert client.get("/api/clusters/shop/status").json == {"alive": "errors"}
 
 
+def test_status_of_a_cluster_that_nobody_watches_any_more(installation: Installation, client: FlaskClient) -> None:
+    for age, alive in ((50.0, "running"), (70.0, "errors")):
+        installation.publish(replace(shop.snapshot(), monotonic=time.monotonic() - age))
+        assert client.get("/api/clusters/shop/status").json == {"alive": alive}
+
+
 def test_status_of_an_unknown_cluster(client: FlaskClient) -> None:
     answer = client.get("/api/clusters/shoq/status")
     assert (answer.status_code, answer.text) == (400, "No cluster found : shoq")

@@ -29,11 +29,22 @@ def test_the_published_document_is_given_whole(installation: Installation, clien
     assert codec.decode(Snapshot, answer.data) == published
 
 
-@pytest.mark.parametrize("path", ["", "/snapshot", "/topology/servers", "/topology/master", "/topology/alerts"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        CLUSTER,
+        f"{CLUSTER}/snapshot",
+        f"{CLUSTER}/topology/servers",
+        f"{CLUSTER}/topology/master",
+        f"{CLUSTER}/topology/alerts",
+        "/api/clusters",
+        "/api/monitor",
+    ],
+)
 def test_reads_say_how_old_they_are(installation: Installation, client: FlaskClient, guest: dict, path: str) -> None:
     published = shop.snapshot()
     installation.publish(replace(published, monotonic=published.monotonic - 40.0))
-    answer = client.get(CLUSTER + path, headers=guest)
+    answer = client.get(path, headers=guest)
     assert answer.status_code == 200
     assert 40.0 <= float(answer.headers["X-Repman-Age"]) < 45.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from repman.state import codec
+from repman.state.publication import age
 from repman.web import replies
 from repman.web.call import Call
 from repman.web.parameters import count
@@ -23,26 +24,22 @@ _CRASHES = 100
 
 def daemon_status(call: Call) -> Response:
     """Whether every cluster has been published at least once."""
-    house = call.house
-    started = all(house.snapshot(cluster).generation for cluster in house.settings.clusters)
+    started = all(snapshot.generation for snapshot in call.snapshots())
     return replies.document({"alive": "running" if started else "starting"})
 
 
 def monitor(call: Call) -> Response:
     """The daemon."""
-    house = call.house
-    snapshots = [house.snapshot(cluster) for cluster in house.settings.clusters]
-    return replies.document(render_monitor(house.settings, snapshots, Host.here()))
+    return replies.document(render_monitor(call.house.settings, call.snapshots(), Host.here()))
 
 
 def clusters(call: Call) -> Response:
     """All clusters, sorted by name."""
     house = call.house
-    ordered = sorted(house.settings.clusters, key=lambda cluster: cluster.policy.name)
     datadir = str(house.settings.service.datadir)
-    return replies.document(
-        [render_cluster(house.snapshot(cluster), cluster, house.users, datadir) for cluster in ordered]
-    )
+    pairs = zip(call.snapshots(), house.settings.clusters, strict=True)
+    documents = [render_cluster(snapshot, cluster, house.users, datadir) for snapshot, cluster in pairs]
+    return replies.document(sorted(documents, key=lambda document: str(document["name"])))
 
 
 def cluster(call: Call) -> Response:
@@ -53,8 +50,10 @@ def cluster(call: Call) -> Response:
 
 
 def cluster_status(call: Call) -> Response:
-    """Whether an error is open."""
-    return replies.document({"alive": "errors" if is_failing(call.snapshot()) else "running"})
+    """Whether an error is open, or nobody has looked for so long that probes are not answered either."""
+    snapshot = call.snapshot()
+    failing = is_failing(snapshot) or age(snapshot) > call.cluster.probes_stale_max
+    return replies.document({"alive": "errors" if failing else "running"})
 
 
 def settings(call: Call) -> Response:
