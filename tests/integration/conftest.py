@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cluster import World
 
 from repman.errors import SandboxError
 from repman.orchestrators.sandbox import Sandbox
@@ -48,6 +49,27 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeSandbox]:
                 Sandbox.destroy_at(place)
             except SandboxError as error:
                 if (place / "sandbox.json").exists():
-                    raise AssertionError(
-                        f"the sandbox of this test could not be destroyed: {error}"
-                    ) from error
+                    raise AssertionError(f"the sandbox of this test could not be destroyed: {error}") from error
+
+
+@pytest.fixture(scope="session")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A whole cluster with HAProxy and repman, bootstrapped; made once, for it takes seconds."""
+    world = World(tmp_path_factory.mktemp("world"))
+    try:
+        world.begin()
+        yield world
+    finally:
+        world.destroy()
+
+
+@pytest.fixture
+def world(shared_world: World) -> Iterator[World]:
+    """The shared cluster, healthy and protected; every test must leave it so."""
+    yield shared_world
+    try:
+        shared_world.restore()
+    except BaseException:
+        print(shared_world.repman.shown())
+        shared_world.rebuild()
+        raise
