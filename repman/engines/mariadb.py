@@ -10,7 +10,7 @@ import select
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from repman.engines.mariadb_acting import Acting, Pace
+from repman.engines.mariadb_acting import KILL_TIME, Acting, Pace
 from repman.engines.mariadb_fence import Means
 from repman.engines.mariadb_inventory import read_inventory
 from repman.engines.mariadb_steps import STEPS
@@ -23,8 +23,8 @@ from repman.model.plan import FenceOutcome, Outcome, Step, StepKind
 
 KEEP_EVERY = 4.0
 """Seconds between two signs of life on the kept connections while a long step runs."""
-RESERVE = 0.1
-"""Seconds of a step kept back for killing a statement that is not answered in time."""
+RESERVE = 0.2
+"""Share of a step's time, up to KILL_TIME, kept back for killing a statement that is not answered in time."""
 
 
 class MariadbCluster:
@@ -113,8 +113,11 @@ class MariadbCluster:
             keep()
             waiting()
 
-        pace = Pace(time.monotonic() + max(0.0, timeout - RESERVE), tell)
+        reserve = min(KILL_TIME, RESERVE * timeout)
+        pace = Pace(time.monotonic() + max(0.0, timeout - reserve), tell)
         try:
+            if step.kind not in (StepKind.FENCE, StepKind.CLOSE):  # those find their own way in
+                self._acting[step.server].connect(pace)
             return STEPS[step.kind](self._means(step), pace)
         except (StepFailed, ServerSaid, WireClosed, ValueError) as error:
             fence = FenceOutcome.UNKNOWN if step.kind is StepKind.FENCE else None

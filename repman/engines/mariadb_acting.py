@@ -21,7 +21,7 @@ from repman.model.observation import Reach
 OPENING = "SET SESSION sql_log_bin=0, autocommit=1, wait_timeout=120, lock_wait_timeout=5; SELECT @@version"
 SLICE = 0.1
 """Seconds between two calls of `waiting`."""
-KILL_TIME = 0.5
+KILL_TIME = 0.3
 """Most seconds that killing a stuck statement of ours may take."""
 
 
@@ -129,7 +129,7 @@ class Acting:
             raise
 
     def look(self, pace: Pace) -> Look:
-        """The server's state, as a monitor's look reads it.  Raises what `run` raises."""
+        """The server's state, as a monitor's look reads it.  Raises what `run` raises, and ValueError."""
         return self._reader.read(self.run(bare_query(), pace))
 
     def value(self, expression: str, pace: Pace) -> str:
@@ -143,11 +143,12 @@ class Acting:
         if wire is None:
             return
         session = wire.session
+        pace = Pace(time.monotonic() + KILL_TIME, _nothing)
         try:
-            other = self._dialled(Pace(time.monotonic() + KILL_TIME, _nothing))
+            other = self._dialled(pace)
             try:
                 other.ask(f"KILL {session:d}".encode())
-                await_answer(other, Pace(time.monotonic() + KILL_TIME, _nothing))
+                await_answer(other, pace)
             finally:
                 other.drop()
         except (StepFailed, ServerSaid, WireClosed):

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from repman.engines.mariadb_acting import Acting, Pace
+from repman.engines.mariadb_acting import Acting, NotReached, Pace
 from repman.engines.mariadb_fence import Means, close, fence, make_read_only
 from repman.engines.mariadb_observe import Look
-from repman.engines.mysqlwire import quoted, texts
+from repman.engines.mysqlwire import WireClosed, quoted, texts
 from repman.errors import StepFailed
 from repman.model.observation import Link, Receiver
 from repman.model.plan import Outcome, StepKind
+from repman.model.position import MariadbGtid
 
 FOR_EVER = 10 * 365 * 86400
 """Seconds a commit waits for an acknowledgement: ten years.  (The server's largest value overflows in its own
@@ -59,13 +60,13 @@ def drain(means: Means, pace: Pace) -> Outcome:
         pace.waiting()
         pace.check(f"{look.received.minus(look.executed)} to be applied")
         look = means.server.look(pace)
+    _await_commit(means.server, look, pace)
     return Outcome(True, f"applied up to {look.executed}")
 
 
 def catch_up(means: Means, pace: Pace) -> Outcome:
     """CATCH_UP: it has applied all that the source has; its receiver is stopped then."""
-    source = _peer(means)
-    aim = source.look(pace).executed
+    aim = _source_look(means, pace).executed
     look = means.server.look(pace)
     if not look.executed.covers(aim):
         link = _follows(look, means.step.source)
@@ -76,6 +77,7 @@ def catch_up(means: Means, pace: Pace) -> Outcome:
         _raise_errors(look)
         pace.pause(POLL, f"{aim.minus(look.executed)} from {means.step.source}")
         look = means.server.look(pace)
+    _await_commit(means.server, look, pace)
     stop_receiving(means, pace)
     return Outcome(True, f"caught up with {means.step.source} at {look.executed}")
 
@@ -213,11 +215,15 @@ def _follows(look: Look, source: str) -> Link | None:
     return next((link for link in look.links if link.source == source), None)
 
 
-def _peer(means: Means) -> Acting:
+def _source_look(means: Means, pace: Pace) -> Look:
     source = means.peers.get(means.step.source)
     if source is None:
         raise StepFailed(f"{means.step.source or 'no source'} is not a server of this cluster")
-    return source
+    try:
+        source.connect(pace)
+        return source.look(pace)
+    except (NotReached, WireClosed) as error:
+        raise StepFailed(f"its source {means.step.source} does not answer: {error}") from error
 
 
 def _start_applier(server: Acting, link: Link, pace: Pace) -> None:
@@ -229,6 +235,17 @@ def _start_applier(server: Acting, link: Link, pace: Pace) -> None:
             f"{link.received}; start replication from a source that still has it"
         )
     server.run(f"START SLAVE{_named(link.channel)} SQL_THREAD", pace)
+
+
+def _await_commit(server: Acting, look: Look, pace: Pace) -> None:
+    """Wait until what the binary log has is committed too: a replica's log is some milliseconds ahead.
+
+    Not for longer than a moment: events that the replica skips, being its own, never reach this mark.
+    """
+    applied = MariadbGtid.parse(look.applied)
+    for link in look.links:
+        if not applied.covers(link.received):
+            server.run(f"SELECT MASTER_GTID_WAIT({quoted(str(link.received))}, {min(0.5, pace.left):.3f})", pace)
 
 
 def _raise_errors(look: Look) -> None:
@@ -248,11 +265,7 @@ def _require_drained(look: Look) -> None:
 
 def _require_reachable_from(means: Means, look: Look, pace: Pace) -> None:
     """Nothing this server has, applied or only received, may be missing on the source it is to follow."""
-    source = means.peers.get(means.step.source)
-    if source is None:
-        _require_drained(look)
-        return
-    there = source.look(pace).executed
+    there = _source_look(means, pace).executed
     if not there.covers(look.executed):
         raise StepFailed(f"it has {look.executed.minus(there)}, which {means.step.source} does not have")
     if not look.drained and not there.covers(look.received):
@@ -304,12 +317,22 @@ def _await_link(means: Means, pace: Pace) -> Outcome:
         link = _follows(look, means.step.source)
         if link is None:
             raise StepFailed("its replication configuration vanished")
-        if link.healthy:
+        if link.healthy and _source_speaks(means.server, link, pace):
             return Outcome(True, f"follows {means.step.source}")
         _raise_errors(look)
         if link.receiver_errno:
             last = f"the receiver, which says: {link.receiver_error} ({link.receiver_errno})"
         pace.pause(POLL, last)
+
+
+def _source_speaks(server: Acting, link: Link, pace: Pace) -> bool:
+    """Whether the source has begun to send.
+
+    The receiver counts as running before its request is answered, so also when it is about to be refused.  The
+    name of the source's binary log, forgotten by CHANGE MASTER, comes with the first event.
+    """
+    records = server.run("SHOW ALL SLAVES STATUS", pace)[0].records()
+    return any(record["Master_Log_File"] for record in records if record["Connection_name"] == link.channel)
 
 
 def _source_half_on(server: Acting, pace: Pace) -> None:
