@@ -10,8 +10,8 @@ What HAProxy 2.6 does, as measured with the real one (see tests/integration/test
 - `set server B/S agent up|down` takes effect at once and lasts until the next answer of the agent.  `agent
   up` lifts even a server whose own check has failed, until that check fails again; so a server that HAProxy
   cannot reach is not lifted again and again.
-- An agent check in flight may bring the answer from before the change.  The driver reads the state back until
-  no agent check is under way, and says it again if it was overruled.
+- A check in flight may bring the answer from before the change.  The driver reads the state back until none
+  that can say a role is under way, and says it again if it was overruled.
 - `set server B/S health up|down` lasts until the next check.  It is the lever for servers without an agent
   whose check asks a probe over HTTP.
 - `state maint` overrides every check, outlives repman, and is used only where there is no other lever.  The
@@ -34,6 +34,10 @@ _SETTLE = 0.05
 """Seconds for which an agent check under way is waited for; a healthy one takes a millisecond."""
 _LIFT_AGAIN = 10.0
 """Seconds before a server that HAProxy's own check finds dead is put in again."""
+_STUBBORN = 3
+_STUBBORN_FOR = 30.0
+"""So often in so many seconds may a server come back by a check of its own; then that check knows no roles, and
+maintenance is used."""
 _PAUSE = 0.001
 
 
@@ -48,8 +52,7 @@ class Haproxy:
         self._read = read_backend
         self._names = dict(names)
         self._addresses = {server: address for address, server in names.items()}
-        self._told_down: set[tuple[str, str]] = set()
-        self._needs_maintenance: set[tuple[str, str]] = set()
+        self._overruled: dict[tuple[str, str], list[float]] = {}
         self._lifted: dict[tuple[str, str], float] = {}
 
     def observe(self, timeout: float) -> ProxySeen:
@@ -78,7 +81,7 @@ class Haproxy:
         row = self._row(self._rows(timeout), self._write, server)
         cut = f"shutdown sessions server {self._write}/{server}"
         self._say([*self._down(row), cut], deadline)
-        self._told_down.add(row.key)
+        self._remember(row, False)
         row = self._row(self._settle({row.key: False}, deadline), self._write, server)
         if row.takes_sessions:
             raise StepFailed(f"HAProxy {self.name} still sends writes to {row.path} though told not to")
@@ -124,10 +127,13 @@ class Haproxy:
 
     def _remember(self, row: Row, up: bool) -> None:
         if up:
-            self._told_down.discard(row.key)
+            self._overruled.pop(row.key, None)
         else:
-            self._told_down.add(row.key)
             self._lifted.pop(row.key, None)
+            if row.takes_sessions:
+                now = time.monotonic()
+                lately = [at for at in self._overruled.get(row.key, ()) if now - at < _STUBBORN_FOR]
+                self._overruled[row.key] = [*lately, now]
 
     def _down(self, row: Row) -> list[str]:
         """The commands that take a server out, by the mildest lever it has."""
@@ -135,10 +141,8 @@ class Haproxy:
             return []
         if row.agent:
             return [f"set server {row.path} agent down"]
-        overruled = row.key in self._told_down and row.takes_sessions
-        if row.probed and not overruled and row.key not in self._needs_maintenance:
+        if row.probed and len(self._overruled.get(row.key, ())) < _STUBBORN:
             return [f"set server {row.path} health down"]
-        self._needs_maintenance.add(row.key)
         return [f"set server {row.path} weight 0", f"set server {row.path} state maint"]
 
     def _up(self, row: Row) -> list[str]:
@@ -146,7 +150,7 @@ class Haproxy:
         orders = []
         if row.ours:
             orders = [f"set server {row.path} weight 100%", f"set server {row.path} state ready"]
-        if row.check_failed or (row.probed and not row.agent):
+        if row.check_failed or row.lever == "health":
             now = time.monotonic()
             if now < self._lifted.get(row.key, -_LIFT_AGAIN) + _LIFT_AGAIN:
                 return orders
@@ -157,19 +161,17 @@ class Haproxy:
         return orders
 
     def _settle(self, aim: Mapping[tuple[str, str], bool], deadline: float) -> tuple[Row, ...]:
-        """Read back until no agent check is under way on what was changed, repeating what one overruled."""
+        """Read back until no check that can say a role is under way, repeating what one has overruled."""
         until = min(deadline, time.monotonic() + _SETTLE)
         while True:
             rows = self._rows(deadline - time.monotonic())
-            mine = [row for row in rows if row.key in aim]
-            wrong = [row for row in mine if row.takes_sessions != aim[row.key] and row.agent]
-            if not wrong and not any(row.agent_asking for row in mine):
+            mine = [row for row in rows if row.key in aim and row.lever]
+            wrong = [row for row in mine if row.takes_sessions != aim[row.key]]
+            if (not wrong and not any(row.asking for row in mine)) or time.monotonic() >= until:
                 return rows
-            if time.monotonic() >= until:
-                return rows
-            again = [f"set server {row.path} agent {'up' if aim[row.key] else 'down'}" for row in wrong]
-            if again:
-                self._say(again, deadline)
+            if wrong:
+                says = {True: "up", False: "down"}
+                self._say([f"set server {row.path} {row.lever} {says[aim[row.key]]}" for row in wrong], deadline)
             time.sleep(_PAUSE)
 
     def _check(self, rows: Iterable[Row], routes: Routes, wanted: Mapping[str, set[str]]) -> None:

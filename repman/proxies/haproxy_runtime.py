@@ -126,14 +126,20 @@ class Row:
         return bool(self.agent_state & _CHECK_ENABLED)
 
     @property
-    def agent_asking(self) -> bool:
-        """Whether an agent check is under way."""
-        return bool(self.agent_state & _CHECK_UNDER_WAY)
-
-    @property
     def probed(self) -> bool:
         """Whether its own check asks more than TCP, so that a probe may tell it the role."""
         return bool(self.check_state & _CHECK_ENABLED) and self.check_status in _CHECK_L7
+
+    @property
+    def lever(self) -> str:
+        """Which check of it can say a role: ``agent``, ``health``, or none."""
+        return "agent" if self.agent else "health" if self.probed else ""
+
+    @property
+    def asking(self) -> bool:
+        """Whether that check is under way."""
+        state = {"agent": self.agent_state, "health": self.check_state}.get(self.lever, 0)
+        return bool(state & _CHECK_UNDER_WAY)
 
     @property
     def check_failed(self) -> bool:

@@ -141,3 +141,24 @@ def test_a_push_to_a_plain_http_check_needs_no_maintenance(tmp_path: Path) -> No
         time.sleep(0.5)
         assert made.balancer.up(W) == made.balancer.up(R) == {"db1"}
         assert "MAINT" not in made.balancer.ask("show stat")
+
+
+def test_an_http_check_that_knows_no_roles_ends_in_maintenance(tmp_path: Path) -> None:
+    """A check that passes on every server would bring each of them back for ever."""
+    made = make(tmp_path, "http")
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(config.read_text().replace(f"/clusters/{CLUSTER}/servers/db1/master-status", "/healthz"))
+    with running(made.balancer, made.probes, *made.peers):
+        made.probes.publish("db2", [])
+        made.probes.start()
+        made.balancer.start()
+        nobody = made.probes.publish("", [])
+
+        def stays_down() -> bool:
+            made.driver.route(nobody, 1.0)
+            return "MAINT" in made.balancer.ask(f"show stat {W} 4 -1")
+
+        wait_until(stays_down)
+        assert made.driver.observe(1.0).left_in_maintenance == ()
+        made.driver.route(made.probes.publish("db1", []), 1.0)
+        assert made.balancer.up(W) == {"db1"}

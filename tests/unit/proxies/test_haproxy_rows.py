@@ -18,8 +18,8 @@ def test_rows_of_several_backends() -> None:
     first, second, third = read_rows(ANSWER)
     assert first.key == ("service_write", "db1")
     assert first.path == "service_write/db1"
-    assert (first.takes_sessions, first.agent, first.agent_asking, first.check_failed) == (True, True, False, False)
-    assert (second.takes_sessions, second.agent_asking, second.check_failed) == (False, True, True)
+    assert (first.takes_sessions, first.agent, first.asking, first.check_failed) == (True, True, False, False)
+    assert (second.takes_sessions, second.asking, second.check_failed) == (False, True, True)
     assert (third.agent, third.ours, third.by_hand) == (False, True, False)
 
 
@@ -55,6 +55,8 @@ def test_whose_maintenance(given: Row, takes: bool, ours: bool, by_hand: bool) -
 def test_only_an_answer_above_tcp_can_tell_a_role() -> None:
     assert [row(status=status).probed for status in (6, 8, 15, 17)] == [False, False, True, True]
     assert not row(status=15, check=0).probed
+    assert [row(status=status).lever for status in (6, 17)] == ["", "health"]
+    assert [row(status=17, check=check).asking for check in (6, 7)] == [False, True]
 
 
 def test_sessions() -> None:
