@@ -103,6 +103,8 @@ class Listener:
 class Connection(asyncio.Protocol):
     """One connection."""
 
+    __slots__ = ("_listener", "_rest", "_transport", "active", "idle")
+
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._rest = b""
