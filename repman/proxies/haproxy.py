@@ -41,6 +41,10 @@ maintenance is used."""
 _PAUSE = 0.001
 
 
+_Key = tuple[str, str]
+"""(backend, server)."""
+
+
 class Haproxy:
     """One HAProxy in front of one cluster.  Used by one thread."""
 
@@ -52,8 +56,8 @@ class Haproxy:
         self._read = read_backend
         self._names = dict(names)
         self._addresses = {server: address for address, server in names.items()}
-        self._overruled: dict[tuple[str, str], list[float]] = {}
-        self._lifted: dict[tuple[str, str], float] = {}
+        self._overruled: dict[_Key, list[float]] = {}
+        self._lifted: dict[_Key, float] = {}
 
     def observe(self, timeout: float) -> ProxySeen:
         """What it routes now, in one short exchange; trouble is told in `error`, never raised."""
@@ -106,24 +110,29 @@ class Haproxy:
             self._write: {self._server(routes.writer)} if routes.writer else set(),
             self._read: {self._server(address) for address in routes.readers},
         }
-        changed = {}
-        commands: list[str] = []
-        for row in rows:
-            if row.server not in self._addresses:
-                continue
-            up = row.server in wanted[row.backend]
-            orders = [] if row.by_hand or row.takes_sessions == up else self._up(row) if up else self._down(row)
-            self._remember(row, up)
-            if orders:
-                changed[row.key] = up
-                commands += orders
-        if commands:
-            self._say(commands, deadline)
-            rows = self._settle(changed, deadline)
+        orders = self._orders(rows, wanted)
+        if orders:
+            # Those who leave first: there is no moment with two writers.
+            first_down = sorted(orders, key=lambda order: order[1])
+            self._say([command for _, _, commands in first_down for command in commands], deadline)
+            rows = self._settle({key: up for key, up, _ in orders}, deadline)
         self._check(rows, routes, wanted)
 
     def close(self) -> None:
         """Nothing is kept open: a kept connection would talk to the old process after a reload of HAProxy."""
+
+    def _orders(self, rows: Iterable[Row], wanted: Mapping[str, set[str]]) -> list[tuple[_Key, bool, list[str]]]:
+        """What is to be said to the servers that are not as wanted: (server, up or down, commands)."""
+        orders = []
+        for row in rows:
+            if row.server not in self._addresses:
+                continue
+            up = row.server in wanted[row.backend]
+            if row.takes_sessions != up and not row.by_hand:
+                commands = self._up(row) if up else self._down(row)
+                orders.append((row.key, up, commands))
+            self._remember(row, up)
+        return [order for order in orders if order[2]]
 
     def _remember(self, row: Row, up: bool) -> None:
         if up:
@@ -160,7 +169,7 @@ class Haproxy:
             orders.append(f"set server {row.path} agent up")
         return orders
 
-    def _settle(self, aim: Mapping[tuple[str, str], bool], deadline: float) -> tuple[Row, ...]:
+    def _settle(self, aim: Mapping[_Key, bool], deadline: float) -> tuple[Row, ...]:
         """Read back until no check that can say a role is under way, repeating what one has overruled."""
         until = min(deadline, time.monotonic() + _SETTLE)
         while True:
@@ -183,8 +192,9 @@ class Haproxy:
             if row.takes_sessions and not up:
                 faults.append(f"{row.path} still takes sessions")
             elif up and not row.takes_sessions and row.backend == self._write:
-                why = row.why_not
-                faults.append(f"the writer {row.path} takes none: {why}")
+                faults.append(f"the writer {row.path} takes none: {row.why_not}")
+        if routes.writer:
+            self._row(rows, self._write, self._server(routes.writer))
         if faults:
             raise StepFailed(f"HAProxy {self.name} does not route as told: " + "; ".join(faults))
 

@@ -39,6 +39,8 @@ class RuntimeSocket:
 
         Raises StepFailed when HAProxy cannot be asked, DeadlineExceeded when it does not answer in time.
         """
+        if timeout <= 0:
+            raise DeadlineExceeded(f"there was no time left to ask HAProxy on {self.address}; is it slow?")
         deadline = time.monotonic() + timeout
         try:
             with self._connect(timeout) as connection:
@@ -56,8 +58,6 @@ class RuntimeSocket:
             ) from None
 
     def _connect(self, timeout: float) -> socket.socket:
-        if timeout <= 0:
-            raise TimeoutError
         if self._tcp is not None:
             return socket.create_connection(self._tcp, timeout)
         connection = socket.socket(socket.AF_UNIX)

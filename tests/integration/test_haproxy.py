@@ -243,6 +243,8 @@ def test_trouble_is_told_not_raised_by_observe(tmp_path: Path) -> None:
         assert "does not know: service_write/db1" in unknown.observe(0.2).error
         with pytest.raises(StepFailed, match="no server service_write/dbx"):
             unknown.away(made.address("db1"), 0.2)
+        with pytest.raises(StepFailed, match="no server service_write/dbx"):
+            unknown.route(made.routes("db1"), 0.2)
         with pytest.raises(StepFailed, match=r"no server for 127\.0\.0\.1:1"):
             made.driver.away("127.0.0.1:1", 0.2)
 
