@@ -142,9 +142,8 @@ function problemLines(problems, nameOf) {
 
 function eventLines(events) {
   if (events.length === 0) return [element("li", "", element("span", "empty", "Nothing has happened yet."))];
-  const newest = events.map((event, index) => ({ event, index }));
-  newest.sort((one, other) => other.event.at - one.event.at || other.index - one.index);
-  return newest.slice(0, EVENTS).map(({ event }) => {
+  const newest = [...events].sort((one, other) => other.at - one.at); // stable: one moment stays newest first
+  return newest.slice(0, EVENTS).map((event) => {
     const tone = { ERROR: "bad", ALERT: "bad", WARN: "warn" }[event.level] ?? "";
     const when = element("time", "", clock(event.at));
     when.dateTime = new Date(event.at * 1000).toISOString();

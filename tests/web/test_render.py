@@ -18,7 +18,7 @@ from repman.config.settings import Settings
 from repman.model.command import Receipt
 from repman.model.decision import ServerState
 from repman.model.observation import Reach, Receiver, ServerSeen
-from repman.model.snapshot import ServerView, Snapshot
+from repman.model.snapshot import Event, ServerView, Snapshot
 from repman.state.history import Crash
 from repman.web.acl import users_of
 from repman.web.render.cluster import render_cluster
@@ -134,6 +134,13 @@ def test_a_dead_writer_is_nobody_s_master() -> None:
     writer = render_writer(shop.snapshot())
     assert writer is not None
     assert (writer["id"], writer["name"], writer["port"]) == ("db1001", "db1", "3301")
+
+
+def test_events_of_one_moment_keep_their_order() -> None:
+    events = [Event(5.0, "INFO", "third"), Event(5.0, "INFO", "second"), Event(5.0, "INFO", "first")]
+    later = Event(6.0, "INFO", "fourth")
+    told = [event["text"] for event in render_events([*events, later])]
+    assert told == ["fourth", "third", "second", "first"]
 
 
 def test_replicas_are_the_servers_that_replicate() -> None:
