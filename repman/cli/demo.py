@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -145,12 +146,12 @@ def _accounts(place: Place, sandbox: Sandbox, settings: Settings) -> Text:
 
 
 def _next(place: Place, sandbox: Sandbox, writer: str) -> Group:
-    ctl = f"{_short(Path(sys.executable).with_name('repman'))} ctl"
-    demo = "" if place.root == Path.cwd() / _HERE else f" --demo {_short(place.root)}"
+    ctl = f"{_typed(Path(sys.executable).with_name('repman'))} ctl"
+    demo = "" if place.root == Path.cwd() / _HERE else f" --demo {_typed(place.root)}"
     server = next((each for each in sandbox.servers if each.address == writer), sandbox.servers[0])
     haproxy, application = haproxy_of(sandbox), sandbox.description.application
     client = f"mariadb -h {haproxy.host} -P {haproxy.write_port} -u {application.user} -p{application.password}"
-    kill = f"kill -9 $(cat {_short(Path(server.pid_file))})"
+    kill = f"kill -9 $(cat {_typed(Path(server.pid_file))})"
     lines = (
         ("look at the cluster", f"{ctl} topology{demo}"),
         (
@@ -165,8 +166,12 @@ def _next(place: Place, sandbox: Sandbox, writer: str) -> Group:
     return Group(*rows)
 
 
+def _typed(path: Path) -> str:
+    return shlex.quote(_short(path))
+
+
 def _short(path: Path) -> str:
-    """The path as one would type it here."""
+    """The path as seen from here."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 

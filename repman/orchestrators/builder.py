@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import secrets
 import shutil
 import string
@@ -17,7 +18,8 @@ from repman.orchestrators import description, haproxy_files, template
 from repman.orchestrators.description import FILE, Account, BalancerEntry, Description, ServerEntry
 from repman.orchestrators.network import LOOPBACK, free_ports
 
-_SOCKET_PATH_LIMIT = 107
+_SOCKET_PATH_LIMIT = 97
+"""107 bytes, less ten for the suffix that HAProxy adds while it starts."""
 
 
 def plan(directory: Path, servers: int, haproxy: bool, cluster: str, probes_port: int | None) -> Description:
@@ -26,6 +28,8 @@ def plan(directory: Path, servers: int, haproxy: bool, cluster: str, probes_port
         raise SandboxError(f"{directory} is a sandbox already; see: repman sandbox status {directory}")
     if not 1 <= servers <= 20:
         raise SandboxError(f"a sandbox has 1 to 20 servers, not {servers}")
+    if unfit := set(str(directory)) & set('"\n\r\t'):
+        raise SandboxError(f"{str(directory)!r} has {sorted(unfit)} in its name; choose another place")
     directory.mkdir(parents=True, exist_ok=True)
     ports = iter(free_ports(servers + 3))
     names = tuple(f"db{number}" for number in range(1, servers + 1))
@@ -117,10 +121,10 @@ def _build_server(planned: Description, entry: ServerEntry, data: Path) -> None:
     template.copy(data, Path(entry.datadir))
     text = haproxy_files.template("server.cnf").substitute(
         run_as=planned.run_as,
-        datadir=entry.datadir,
-        socket=entry.socket,
-        pid_file=entry.pid_file,
-        log=entry.log,
+        datadir=_option_value(entry.datadir),
+        socket=_option_value(entry.socket),
+        pid_file=_option_value(entry.pid_file),
+        log=_option_value(entry.log),
         host=entry.host,
         port=entry.port,
         server_id=planned.servers.index(entry) + 1,
@@ -141,14 +145,25 @@ def _build_haproxy(planned: Description, entry: BalancerEntry) -> None:
     haproxy_files.state_file(entry).write_text(haproxy_files.all_down(planned.servers, probes))
 
 
+def _option_value(path: str) -> str:
+    """A path as it is written in an option file, where ``#`` and spaces mean something."""
+    return '"' + path.replace("\\", "\\\\") + '"'
+
+
 def _choose_socket_directory(directory: Path) -> Path:
-    """Below the sandbox when the path is short enough for a socket, else a private short one."""
+    """Below the sandbox when that path is fit for a socket, else a private short one."""
     near = directory / "run"
-    if len(os.fsencode(near / "haproxy.sock")) <= _SOCKET_PATH_LIMIT - 10:
+    if _fit_for_sockets(str(near)):
         return near
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    usable = os.geteuid() != 0 and len(runtime) < 60 and os.path.isdir(runtime) and os.access(runtime, os.W_OK)
+    usable = os.geteuid() != 0 and _fit_for_sockets(f"{runtime}/repman-12345678") and os.access(runtime, os.W_OK)
     return Path(tempfile.mkdtemp(prefix="repman-", dir=runtime if usable else "/tmp"))
+
+
+def _fit_for_sockets(directory: str) -> bool:
+    """Short enough for the kernel, and without characters that mean something in an address of HAProxy."""
+    longest = f"{directory}/haproxy.sock"
+    return len(longest) <= _SOCKET_PATH_LIMIT and re.fullmatch(r"/[A-Za-z0-9/._+=-]*", longest) is not None
 
 
 def _require_untouched(directory: Path, names: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import string
 from importlib import resources
 from pathlib import Path
@@ -23,9 +24,9 @@ _STATE_HEADER = (
 def configuration(entry: BalancerEntry, servers: tuple[ServerEntry, ...], cluster: str, probes: tuple[str, int]) -> str:
     """The text of ``haproxy.cfg``; `probes` is where repman's agent answers."""
     return template("haproxy.cfg").substitute(
-        pid_file=entry.pid_file,
-        stats_socket=entry.stats_socket,
-        state_file=state_file(entry),
+        pid_file=_word(entry.pid_file),
+        stats_socket=_word(entry.stats_socket),
+        state_file=_word(str(state_file(entry))),
         host=entry.host,
         write_port=entry.write_port,
         read_port=entry.read_port,
@@ -69,6 +70,11 @@ def _servers(role: str, servers: tuple[ServerEntry, ...], cluster: str, probes: 
         f'agent-send "{role} {cluster} {server.address}\\n"'
         for server in servers
     )
+
+
+def _word(path: str) -> str:
+    """A path as one word of HAProxy's configuration."""
+    return re.sub(r"""([\\ #'"])""", r"\\\1", path)
 
 
 def _identity() -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from repman.errors import SandboxError
 from repman.orchestrators import builder, description, network, process
@@ -21,6 +22,7 @@ from repman.orchestrators.description import BalancerEntry, Description, ServerE
 _STOP_TIMEOUT = 30.0
 _KILL_TIMEOUT = 10.0
 _START_TIMEOUT = 30.0
+_LOCK_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +190,13 @@ class Sandbox:
 
     @contextmanager
     def _starting(self, entry: ServerEntry | BalancerEntry) -> Iterator[None]:
-        """One starter at a time."""
-        lock = Path(entry.config).with_name("start.lock")
-        with open(lock, "a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        """One starter at a time; a start takes a moment only, for it does not wait for the server."""
+        deadline = time.monotonic() + _LOCK_TIMEOUT
+        with open(Path(entry.config).with_name("start.lock"), "a") as file:
+            while not _locked(file):
+                if time.monotonic() > deadline:
+                    raise SandboxError(f"{entry.name} is being started by another program for too long; try again")
+                time.sleep(0.01)
             yield
 
     def _require_free_ports(self, entry: ServerEntry | BalancerEntry) -> None:
@@ -202,6 +207,14 @@ class Sandbox:
                     f"port {port} of {entry.name} is taken by another program; end that program, or "
                     f"destroy the sandbox (repman sandbox destroy {self.directory}) and create it again"
                 )
+
+
+def _locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _address(entry: ServerEntry | BalancerEntry) -> str:

@@ -142,6 +142,11 @@ def _run(command: Sequence[str], user: str | None) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SandboxError(f"{command[0]} failed: {error}") from error
     if ran.returncode != 0:
-        last = " | ".join((ran.stderr + ran.stdout).strip().splitlines()[-8:])
-        raise SandboxError(f"{command[0]} ended with {ran.returncode}: {last}")
+        raise SandboxError(f"{command[0]} ended with {ran.returncode}: {_complaint(ran.stderr + ran.stdout)}")
     return ran.stdout
+
+
+def _complaint(output: str) -> str:
+    """The lines that say what was wrong; the last ones when none says so."""
+    lines = output.strip().splitlines()
+    return " | ".join([line for line in lines if "ERROR" in line or "FATAL" in line] or lines[-8:])

@@ -276,6 +276,14 @@ def test_a_directory_of_200_characters(sandbox: MakeSandbox, tmp_path: Path) -> 
     assert not deep.exists()
 
 
+def test_a_directory_with_characters_that_mean_something(sandbox: MakeSandbox, tmp_path: Path) -> None:
+    made = sandbox(servers=1, haproxy=True, directory=tmp_path / "a b#c'd$e%f é,g\\h;i&j=k")
+    assert ask(made.servers[0], made.description.application, "SELECT 1") == ((1,),)
+    assert writers_up(made) in ([], ["db1"])
+    with pytest.raises(SandboxError, match="choose another place"):
+        Sandbox.create(tmp_path / 'a"b')
+
+
 def test_sockets_are_not_put_into_a_directory_of_others(sandbox: MakeSandbox) -> None:
     made = sandbox(servers=1, start=False)
     sockets = Path(made.description.socket_dir)
