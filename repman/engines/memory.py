@@ -72,6 +72,8 @@ class MemoryDriver:
         end = self.world.now() + timeout
         while not (closed := self._closed()) and self.world.now() < end - 1e-9:
             self.world.sleep(min(self.world.quantum, end - self.world.now()))
+        if not closed and timeout < 1e-6:
+            self.world.sleep(timeout)
         for address in closed:
             del self._kept[address]
         return closed

@@ -18,6 +18,7 @@ MONITOR = "monitor"
 CLIENTS = "clients"
 """The node of the network where clients and proxies stand."""
 QUANTUM = 0.01
+_LEAST = 1e-6
 
 
 class MemoryWorld:
@@ -65,8 +66,8 @@ class MemoryWorld:
         return 1_700_000_000.0 + self._now
 
     def sleep(self, seconds: float) -> None:
-        """Let the world go on for that long."""
-        end = self._now + seconds
+        """Let the world go on for that long; never for nothing, so that no waiting loop stands still."""
+        end = self._now + max(seconds, _LEAST)
         while self._now < end - 1e-9:
             self._quantum(min(self.quantum, end - self._now))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
-from simulation.alphabet import clusters
-from simulation.oracle import judge, same
 
 from repman.decide.tick import decide
+from simulation.alphabet import clusters
+from simulation.oracle import judge, same
 
 KNOWN = {
     "I1": "a failover does not close a writable replica first, so its OPEN is refused and writes stay off",
