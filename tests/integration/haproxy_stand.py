@@ -135,8 +135,8 @@ class Balancer:
         ]
         for backend, lines in servers.items():
             parts.append(
-                f"listen {backend}\n  bind 127.0.0.1:{self.ports[backend]}\n"
-                f"  default-server on-marked-down shutdown-sessions\n{lines}"
+                # Without `on-marked-down shutdown-sessions`: cutting sessions is the driver's to prove.
+                f"listen {backend}\n  bind 127.0.0.1:{self.ports[backend]}\n{lines}"
             )
         self._config.write_text("\n".join(parts) + "\n")
         self.process: subprocess.Popen[bytes] | None = None

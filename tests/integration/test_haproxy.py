@@ -218,13 +218,17 @@ def test_the_driver_wins_against_an_agent_answer_that_was_under_way(tmp_path: Pa
         tmp_path, {W: agent_lines(made.peers[:1], "x", port), R: agent_lines(made.peers, "x", free_port())}
     )
     made.driver = Haproxy("h", made.balancer.socket, W, R, {made.peers[0].address: "db1"})
-    threading.Thread(target=agent, daemon=True).start()
+    speaking = threading.Thread(target=agent, daemon=True)
+    speaking.start()
     with running(made.balancer, *made.peers), listener:
         made.balancer.start()
         assert asked.wait(5)
         threading.Timer(0.005, release.set).start()
         made.driver.away(made.address("db1"), 1.0)
-        assert made.driver.observe(1.0).write == ()
+        speaking.join()
+        until = time.monotonic() + 0.1
+        while time.monotonic() < until:
+            assert made.driver.observe(1.0).write == ()
 
 
 def test_trouble_is_told_not_raised_by_observe(tmp_path: Path) -> None:

@@ -36,6 +36,12 @@ class Client:
     def say(self, text: str) -> None:
         self.socket.sendall(text.encode())
 
+    def say_until_stuck(self, text: str) -> None:
+        """Send piece by piece; raises TimeoutError when a piece is not taken."""
+        left = memoryview(text.encode())
+        while left:
+            left = left[self.socket.send(left[:65536]) :]
+
     def response(self, body: bool = True) -> tuple[int, dict[str, str], str]:
         while b"\r\n\r\n" not in self.got:
             self._more()
@@ -206,9 +212,9 @@ def test_a_client_that_never_reads_neither_fills_the_memory_nor_delays_the_end(t
         probes.start()
         assert probes.process is not None
         client = Client(probes.port)
-        client.socket.settimeout(0.3)
+        client.socket.settimeout(1.0)
         with pytest.raises(TimeoutError):
-            client.say(f"GET {PATH} HTTP/1.1\r\n\r\n" * 1_000_000)
+            client.say_until_stuck(f"GET {PATH} HTTP/1.1\r\n\r\n" * 300_000)
         assert ask(probes, f"GET {PATH} HTTP/1.1\r\n\r\n")[0] == 200
         pages = int(Path(f"/proc/{probes.process.pid}/statm").read_text().split()[1])
         assert pages * 4096 < 60e6
