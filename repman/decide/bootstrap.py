@@ -24,7 +24,7 @@ def bootstrap(view: View, topology: str, wanted: str = "", clean: bool = False) 
     if topology not in TOPOLOGIES:
         known = ", ".join(TOPOLOGIES)
         return Proposal(refusals=(Refusal("unknown-topology", f"cannot build {topology!r}; known: {known}"),))
-    if not clean and healthy(view, topology):
+    if not clean and healthy(view, topology) and _shaped(view, topology):
         return Proposal(unchanged=f"{view.name(view.writer)} is the writer and every other server follows it")
     refusals = [*may_act(view), *_missing(view)]
     if not clean:
@@ -78,6 +78,13 @@ def healthy(view: View, topology: str = "master-slave") -> bool:
         if link.source not in view.policy.addresses:
             return False
     return True
+
+
+def _shaped(view: View, topology: str) -> bool:
+    """Whether the replicas hang as that topology has them: all at the writer, or those after the first at it."""
+    sources = {link.source for one in view.seen.answering() for link in one.links}
+    relayed = bool(sources - {view.writer})
+    return relayed == (topology == "multi-tier-slave" and len(view.policy.servers) > 2)
 
 
 def _missing(view: View) -> list[Refusal]:

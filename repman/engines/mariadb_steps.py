@@ -65,7 +65,7 @@ def drain(means: Means, pace: Pace) -> Outcome:
 
 
 def catch_up(means: Means, pace: Pace) -> Outcome:
-    """CATCH_UP: it has applied all that the source has; its receiver is stopped then."""
+    """CATCH_UP: it has applied all that the source had when the step began; it goes on receiving."""
     aim = _source_look(means, pace).executed
     look = means.server.look(pace)
     if not look.executed.covers(aim):
@@ -78,7 +78,6 @@ def catch_up(means: Means, pace: Pace) -> Outcome:
         pace.pause(POLL, f"{aim.minus(look.executed)} from {means.step.source}")
         look = means.server.look(pace)
     _await_commit(means.server, look, pace)
-    stop_receiving(means, pace)
     return Outcome(True, f"caught up with {means.step.source} at {look.executed}")
 
 

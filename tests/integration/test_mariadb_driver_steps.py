@@ -268,7 +268,7 @@ def test_catching_up_from_a_replica_that_is_ahead(stand):
     stand.reach("stop-receiving", first)
     stand.reach("catch-up", second, first)
     assert second.value("COUNT(*) FROM d.t") == 1
-    assert stand.look()[2].link.receiver is Receiver.STOPPED
+    assert stand.look()[2].link.receiver is Receiver.RUNNING
 
 
 def test_catching_up_with_a_dead_source_fails(stand):
