@@ -118,6 +118,7 @@ def _haproxy(directory: Path, sockets: Path, write_port: int, read_port: int) ->
 def _build_server(planned: Description, entry: ServerEntry, data: Path) -> None:
     home = Path(entry.config).parent
     _make_directory(home, planned.run_as, 0o755)
+    _make_directory(home / "tmp", planned.run_as, 0o700)
     template.copy(data, Path(entry.datadir))
     text = haproxy_files.template("server.cnf").substitute(
         run_as=planned.run_as,
@@ -125,6 +126,7 @@ def _build_server(planned: Description, entry: ServerEntry, data: Path) -> None:
         socket=_option_value(entry.socket),
         pid_file=_option_value(entry.pid_file),
         log=_option_value(entry.log),
+        tmpdir=_option_value(str(home / "tmp")),
         host=entry.host,
         port=entry.port,
         server_id=planned.servers.index(entry) + 1,

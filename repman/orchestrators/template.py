@@ -97,6 +97,7 @@ def make(datadir: Path, run_as: str, monitor: Account, replication: Account, app
         "--auth-root-authentication-method=socket",
         "--auth-root-socket-user=root",
         f"--extra-file={accounts}",
+        f"--tmpdir={datadir.parent}",
         f"--innodb-log-file-size={LOG_FILE_SIZE}",
     ]
     try:
