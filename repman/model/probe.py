@@ -22,6 +22,8 @@ class ProbeTable:
     stale_policy: str = "keep"
     stale_max: float = 60.0
     """Seconds for which an old answer is kept."""
+    active: bool = True
+    """False: another repman is in charge, so this one vouches for nobody and steers nobody."""
 
 
 def probe_table(snapshot: Snapshot, stale_policy: str, stale_max: float) -> ProbeTable:
@@ -39,4 +41,5 @@ def probe_table(snapshot: Snapshot, stale_policy: str, stale_max: float) -> Prob
         routes.readers if snapshot.active else (),
         stale_policy,
         stale_max,
+        snapshot.active,
     )

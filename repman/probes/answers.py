@@ -80,9 +80,10 @@ def answer(table: ProbeTable | None, check: Check, server: str, now: float) -> A
 def agent_answer(table: ProbeTable | None, check: Check, server: str, now: float) -> str:
     """``up``, ``down``, or nothing when HAProxy is to keep the state it has.
 
-    A server that the cluster does not have is down: a misspelt question must not leave it open to writes.
+    A passive monitor says nothing: the active one steers, and a word from here would cut its writes.  A server
+    that the cluster does not have is down: a misspelt question must not leave it open to writes.
     """
-    if table is None:
+    if table is None or not table.active:
         return ""
     if _too_old(table, _age(table, now)):
         return "down" if table.stale_policy == "fail" else ""

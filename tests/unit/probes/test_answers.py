@@ -74,3 +74,9 @@ def test_agent_answers() -> None:
     assert agent_answer(TABLE, Check.SLAVE, "db2", 1000.0) == "up"
     assert agent_answer(TABLE, Check.MASTER, "misspelt", 1000.0) == "down"
     assert agent_answer(None, Check.MASTER, "db1", 1000.0) == ""
+
+
+def test_a_passive_monitor_says_nothing_to_agents_and_no_to_probes() -> None:
+    passive = replace(TABLE, masters=(), slaves=(), active=False)
+    assert agent_answer(passive, Check.MASTER, "db1", 1000.0) == ""
+    assert answer(passive, Check.MASTER, "db1", 1000.0).status == 503
