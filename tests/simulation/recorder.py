@@ -176,11 +176,13 @@ class Recorder:
 
     def _late(self) -> None:
         """No write issued after a new writer was announced is acknowledged by the one before it."""
-        for (since, writer), (until, _) in zip(self.announced, [*self.announced[1:], (1e18, "")], strict=True):
+        for place, (since, writer) in enumerate(self.announced):
+            until = self.announced[place + 1][0] if place + 1 < len(self.announced) else 1e18
+            deposed = {address for _, address in self.announced[:place]} - {writer}
             for write in self.world.writes:
                 late = since < write.started and write.ended < until
                 acknowledged = write.state is WriteState.ACKNOWLEDGED and write.payload not in self.errant
-                if acknowledged and late and write.address != writer:
+                if acknowledged and late and write.address in deposed:
                     self.broken(f"I4: {write.address} acknowledged a write issued after {writer} was announced")
 
     def _converged(self, open_ones: list[str], proxies: Collection[MemoryProxy], apart: Collection[str]) -> None:

@@ -22,7 +22,13 @@ def judged(scenario: Scenario, sim: Simulation) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(one, id=one.name, marks=[pytest.mark.xfail(reason=one.known)] if one.known else [])
+        for one in SCENARIOS
+    ],
+)
 def test_scenario(scenario: Scenario, seed: int) -> None:
     sim = scenario.build(seed=seed)
     sim.run(scenario.seconds)

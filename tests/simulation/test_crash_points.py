@@ -1,0 +1,108 @@
+"""repman is killed before and after each write to its journal, and started again, in every kind of plan (I10).
+
+It must end where it ends without a crash: one writer, everybody following, nothing lost; or in a refusal that
+says where it stopped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from repman.state.journal import Journal
+from simulation.journals import MemoryJournal
+from simulation.scenarios import BY_NAME, Scenario
+from simulation.simulator import Simulation
+
+CRASHED = (
+    "kill",
+    "kill-restart-1",
+    "kill-slow-replicas",
+    "freeze",
+    "freeze-thaw",
+    "isolated",
+    "isolated-uncontrolled",
+    "errant-replica",
+    "most-advanced-unelectable",
+    "whole-cluster",
+    "switchover-to",
+    "switchover-promote-fails",
+    "switchover-follow-fails",
+    "bootstrap",
+    "cleanup-and-bootstrap",
+    "two-writers",
+    "no-replicas-degrade",
+    "threads-stopped",
+)
+
+
+def wrong_at_the_end(scenario: Scenario, sim: Simulation) -> list[str]:
+    """What is wrong, unless the cluster is at rest with a refusal that says why."""
+    found = sim.recorder.finish((sim.proxy,), scenario.converges, scenario.apart)
+    wrong = [sentence for sentence in found if sentence.partition(":")[0] not in scenario.tolerated]
+    last = sim.recorder.snapshots[-1]
+    unfinished = [plan.id for plan in sim.journal.plans() if plan.state == "running"]  # type: ignore[union-attr,call-arg]
+    if unfinished:
+        wrong.append(f"I10: plans left open: {unfinished}")
+    if last.refusals or (scenario.name in ("bootstrap", "cleanup-and-bootstrap") and not sim.writer):
+        wrong = [sentence for sentence in wrong if not sentence.startswith("I5")]
+    return wrong
+
+
+def writes_of(scenario: Scenario) -> MemoryJournal:
+    """The journal of the run without a crash."""
+    journal = MemoryJournal()
+    scenario.build(journal=journal, quantum=0.02).run(scenario.seconds)
+    return journal
+
+
+@pytest.mark.parametrize("name", CRASHED)
+def test_every_journal_point(name: str) -> None:
+    scenario = BY_NAME[name]
+    undisturbed = writes_of(scenario)
+    assert undisturbed.writes > 3
+    failures = []
+    for number in range(1, undisturbed.writes + 1):
+        for after in (False, True):
+            sim = scenario.build(journal=MemoryJournal(number, after), quantum=0.02)
+            sim.run(scenario.seconds + 10.0)
+            assert sim.crashes == 1
+            if wrong := wrong_at_the_end(scenario, sim):
+                side = "after" if after else "before"
+                failures.append(f"{side} {undisturbed.told[number - 1]!r} ({number}): {wrong}")
+    assert not failures, f"{len(failures)} of {2 * undisturbed.writes}:\n" + "\n".join(failures)
+
+
+class CrashingJournal(Journal):
+    """The lasting journal, of a repman that dies after a number of writes."""
+
+    def __init__(self, url: str, crash_at: int) -> None:
+        self._script = MemoryJournal(crash_at, after=True)
+        super().__init__(url)
+
+    def revive(self) -> None:
+        """A new process opens it."""
+        self._script.revive()
+
+    def _append(self, plan_id: str, entry: object) -> None:
+        super()._append(plan_id, entry)  # type: ignore[arg-type]
+        self._script.count()
+
+    def save_memory(self, memory: object) -> None:
+        if not self._script.dead:
+            super().save_memory(memory)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", range(1, 18, 2))
+def test_the_lasting_journal_tells_the_same(tmp_path: Path, number: int) -> None:
+    scenario = BY_NAME["kill-restart-5"]
+    journal = CrashingJournal(f"sqlite:///{tmp_path}/journal.db", number)
+    try:
+        sim = scenario.build(journal=journal, quantum=0.02)
+        sim.run(scenario.seconds)
+        assert sim.crashes == 1
+        assert not sim.recorder.finish((sim.proxy,), converges=True)
+        assert {plan.state for plan in journal.plans("c1")} <= {"done", "failed"}
+    finally:
+        journal.close()
