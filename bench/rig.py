@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import tempfile
 import time
@@ -83,10 +84,12 @@ class Rig:
 @contextlib.contextmanager
 def running(options: Options | None = None, sabotage: bool = False) -> Iterator[Rig]:
     """A healthy cluster with these options beside the defaults; nothing of it is left afterwards."""
-    with tempfile.TemporaryDirectory(prefix="repman-bench-") as directory:
+    with tempfile.TemporaryDirectory(prefix="repman-bench-") as directory, in_memory() as run:
         Path(directory).chmod(0o755)  # the servers' account must reach its files
         place = Place(Path(directory) / "c")
         sandbox = demo_steps.make_sandbox(place)
+        place.rundir.parent.mkdir(parents=True)
+        place.rundir.symlink_to(run)
         try:
             demo_steps.start_servers(sandbox)
             yield _started(place, sandbox, options or {}, sabotage)
@@ -94,9 +97,13 @@ def running(options: Options | None = None, sabotage: bool = False) -> Iterator[
             demo_steps.wipe(place)
 
 
+def in_memory() -> tempfile.TemporaryDirectory[str]:
+    """A run directory as ``/run`` is on an installed system: in memory."""
+    return tempfile.TemporaryDirectory(prefix="repman-bench-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+
+
 def _started(place: Place, sandbox: Sandbox, options: Options, sabotage: bool) -> Rig:
-    for made in (place.datadir, place.rundir):
-        made.mkdir(parents=True, exist_ok=True)
+    place.datadir.mkdir(parents=True, exist_ok=True)
     (port,) = network.free_ports(1)
     write_config(place, sandbox, port, new_password())
     with open(place.config, "a") as file:  # the cluster's section is the last one

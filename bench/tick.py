@@ -21,7 +21,7 @@ from typing import Any
 
 from load import Load
 from report import figures, finish, say
-from rig import Rig, running
+from rig import Rig, in_memory, running
 
 from repman.clock import SystemClock
 from repman.config.settings import ClusterSettings, Credential
@@ -106,9 +106,9 @@ def _later(seen: ServerSeen, now: float) -> ServerSeen:
 
 def simulate(clusters: int, ticks: int) -> dict[str, Any]:
     """The same figure for that many clusters of three servers, without the talk to servers."""
-    with tempfile.TemporaryDirectory(prefix="repman-bench-") as directory:
+    with tempfile.TemporaryDirectory(prefix="repman-bench-") as directory, in_memory() as run:
         journal, history = (kind(f"sqlite:///{directory}/{kind.__name__}.db") for kind in (Journal, History))
-        publisher = Publisher(Path(directory) / "run")
+        publisher = Publisher(Path(run))
         loops = [_loop(number, journal, history, publisher) for number in range(clusters)]
         for loop in loops:
             loop.tick()

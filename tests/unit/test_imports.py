@@ -12,10 +12,10 @@ from importlinter.cli import lint_imports
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "repman"
 
-PURE = frozenset(
-    "__future__ abc bisect collections dataclasses enum functools hashlib itertools json math operator re string "
-    "types typing zlib".split()
-)
+PURE = {
+    *("__future__", "abc", "bisect", "collections", "dataclasses", "enum", "functools", "hashlib", "itertools"),
+    *("json", "math", "operator", "re", "string", "types", "typing", "zlib"),
+}
 """What model and decisions may use of the standard library: nothing that reads, waits, or rolls dice."""
 
 PURE_ROOMS = [
