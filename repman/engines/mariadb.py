@@ -114,7 +114,7 @@ class MariadbCluster:
             waiting()
 
         reserve = min(KILL_TIME, RESERVE * timeout)
-        pace = Pace(time.monotonic() + max(0.0, timeout - reserve), tell)
+        pace = Pace(time.monotonic() + max(0.0, timeout - reserve), tell, reserve)
         try:
             if step.kind not in (StepKind.FENCE, StepKind.CLOSE):  # those find their own way in
                 self._acting[step.server].connect(pace)

@@ -40,6 +40,8 @@ class Pace:
     deadline: float
     """Monotonic seconds."""
     waiting: Callable[[], None] = field(repr=False)
+    reserve: float = KILL_TIME
+    """Seconds after the deadline that killing an unanswered statement may take."""
 
     @property
     def left(self) -> float:
@@ -59,7 +61,7 @@ class Pace:
 
     def shortened(self, seconds: float) -> Pace:
         """The same, ending in `seconds` at the latest."""
-        return Pace(min(self.deadline, time.monotonic() + seconds), self.waiting)
+        return Pace(min(self.deadline, time.monotonic() + seconds), self.waiting, self.reserve)
 
 
 class Acting:
@@ -108,10 +110,10 @@ class Acting:
             self.close()
             raise
         except DeadlineExceeded:
-            self.abort()
+            self.abort(pace.reserve)
             raise DeadlineExceeded(f"time is over, the server has not answered {_shown(statement)}") from None
         except BaseException:  # raised by `waiting`: the step ends, so must its statement
-            self.abort()
+            self.abort(pace.reserve)
             raise
 
     def start(self, statement: str) -> None:
@@ -137,13 +139,13 @@ class Acting:
         field_ = self.run(f"SELECT {expression}", pace)[0].rows[0][0]
         return "" if field_ is None else field_.decode()
 
-    def abort(self) -> None:
+    def abort(self, seconds: float) -> None:
         """Kill the statement in flight, so that it does not succeed later; drop the connection."""
         wire, self._wire = self._wire, None
         if wire is None:
             return
         session = wire.session
-        pace = Pace(time.monotonic() + KILL_TIME, _nothing)
+        pace = Pace(time.monotonic() + seconds, _nothing)
         try:
             other = self._dialled(pace)
             try:

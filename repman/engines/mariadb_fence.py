@@ -99,7 +99,7 @@ def make_read_only(means: Means, pace: Pace, look: Look) -> int:
             pace.check("read_only to be granted")
     except BaseException:
         if server.asked:
-            server.abort()
+            server.abort(pace.reserve)
         raise
     return killed
 
@@ -179,14 +179,19 @@ def _clear_clients(means: Means, pace: Pace) -> int:
 
 
 def _settled(means: Means, pace: Pace) -> Look:
+    """Wait until the server writes nothing of its own any more; what a replica applies may go on."""
     before = means.server.look(pace)
     while True:
         time.sleep(min(SETTLE, pace.left))
         after = means.server.look(pace)
-        if after.executed == before.executed:
+        if _own(after) == _own(before):
             return after
         before = after
         pace.pause(0.0, "the position to come to rest")
+
+
+def _own(look: Look) -> list[tuple[int, int, int]]:
+    return [gtid for gtid in look.executed.seen if gtid[1] == look.server_id]
 
 
 def _unacknowledged(means: Means, before: Look, after: Look) -> str:

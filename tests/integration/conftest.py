@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cluster import World
+from mariadb_stand import Stand
 
 from repman.errors import SandboxError
 from repman.orchestrators.sandbox import Sandbox
@@ -73,3 +74,24 @@ def world(shared_world: World) -> Iterator[World]:
         print(shared_world.repman.shown())
         shared_world.rebuild()
         raise
+
+
+@pytest.fixture(scope="session")
+def three_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """Three database servers alone, made once."""
+    place = tmp_path_factory.mktemp("servers") / "s"
+    servers = Sandbox.create(place, 3, haproxy=False, cluster="test")
+    try:
+        servers.start_all()
+        yield Stand(servers)
+    finally:
+        Sandbox.destroy_at(place)
+
+
+@pytest.fixture
+def stand(three_servers: Stand) -> Iterator[Stand]:
+    """The three servers, empty and read-only, with a driver that has not looked at them yet."""
+    three_servers.reset()
+    three_servers.driver = three_servers.new_driver()
+    yield three_servers
+    three_servers.end_test()

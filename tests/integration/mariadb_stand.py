@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pymysql
 
@@ -73,7 +74,13 @@ class Server:
         return self.run(f"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = '{user}'")[0][0]
 
     def freeze(self):
-        os.kill(self.sandbox.pid(self.entry.name), signal.SIGSTOP)
+        pid = self.sandbox.pid(self.entry.name)
+        os.kill(pid, signal.SIGSTOP)
+        tasks = Path(f"/proc/{pid}/task")
+        # the signal reaches the threads one after the other, and one may still be answering
+        wait_until(
+            lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir())
+        )
 
     def thaw(self):
         os.kill(self.sandbox.pid(self.entry.name), signal.SIGCONT)

@@ -5,31 +5,11 @@ import time
 
 import pymysql
 import pytest
-from mariadb_stand import Stand, wait_until
+from mariadb_stand import wait_until
 
 from repman.model.plan import FenceOutcome
-from repman.orchestrators.sandbox import Sandbox
 
 INSERT = "INSERT INTO d.t (a) VALUES (1)"
-
-
-@pytest.fixture(scope="module")
-def stand_of_module(tmp_path_factory):
-    place = tmp_path_factory.mktemp("fence") / "s"
-    sandbox = Sandbox.create(place, 3, haproxy=False, cluster="test")
-    try:
-        sandbox.start_all()
-        yield Stand(sandbox)
-    finally:
-        Sandbox.destroy_at(place)
-
-
-@pytest.fixture
-def stand(stand_of_module):
-    stand_of_module.reset()
-    stand_of_module.driver = stand_of_module.new_driver()
-    yield stand_of_module
-    stand_of_module.end_test()
 
 
 def fenced(stand, server, within=1.0):
@@ -218,3 +198,22 @@ def test_closing_a_writable_replica(stand):
     assert first.sessions("app") == 0
     assert stand.look()[1].link.healthy
     connection._force_close()
+
+
+def test_closing_a_replica_while_it_applies_a_stream(stand):
+    writer, first, _ = stand.bootstrap()
+    first.run("SET GLOBAL read_only=0")
+    end = []
+
+    def work():
+        with contextlib.closing(writer.connect(writer.application)) as connection:
+            while not end:
+                connection.cursor().execute(INSERT)
+
+    stand.background(work)
+    wait_until(lambda: first.value("COUNT(*) FROM d.t") > 5)
+    try:
+        stand.reach("close", first, timeout=2.0)
+    finally:
+        end.append(True)
+    assert first.value("@@read_only") == 1

@@ -6,29 +6,9 @@ import time
 
 import pymysql
 import pytest
-from mariadb_stand import Stand, wait_until
+from mariadb_stand import wait_until
 
 from repman.model.observation import Reach, Receiver
-from repman.orchestrators.sandbox import Sandbox
-
-
-@pytest.fixture(scope="module")
-def stand_of_module(tmp_path_factory):
-    place = tmp_path_factory.mktemp("looks") / "s"
-    sandbox = Sandbox.create(place, 3, haproxy=False, cluster="test")
-    try:
-        sandbox.start_all()
-        yield Stand(sandbox)
-    finally:
-        Sandbox.destroy_at(place)
-
-
-@pytest.fixture
-def stand(stand_of_module):
-    stand_of_module.reset()
-    stand_of_module.driver = stand_of_module.new_driver()
-    yield stand_of_module
-    stand_of_module.end_test()
 
 
 def reaches(seen):

@@ -5,30 +5,11 @@ import time
 
 import pymysql
 import pytest
-from mariadb_stand import Stand, wait_until
+from mariadb_stand import wait_until
 
+from repman.engines.mariadb_acting import Pace
+from repman.engines.mariadb_steps import _set_in_time
 from repman.model.observation import Receiver
-from repman.orchestrators.sandbox import Sandbox
-
-
-@pytest.fixture(scope="module")
-def stand_of_module(tmp_path_factory):
-    place = tmp_path_factory.mktemp("steps") / "s"
-    sandbox = Sandbox.create(place, 3, haproxy=False, cluster="test")
-    try:
-        sandbox.start_all()
-        yield Stand(sandbox)
-    finally:
-        Sandbox.destroy_at(place)
-
-
-@pytest.fixture
-def stand(stand_of_module):
-    stand_of_module.reset()
-    stand_of_module.driver = stand_of_module.new_driver()
-    yield stand_of_module
-    stand_of_module.end_test()
-
 
 INSERT = "INSERT INTO d.t (a) VALUES (1)"
 
@@ -361,3 +342,19 @@ def test_resuming(stand):
 def test_read_only_holds_a_client(stand):
     with pytest.raises(pymysql.err.OperationalError, match="1290"):
         stand.servers[0].write("CREATE DATABASE d")
+
+
+def test_an_order_to_open_that_arrives_late_opens_nothing(stand):
+    """A server that wakes up executes what it finds in its socket, however old it is."""
+    server = stand.servers[0]
+
+    class OverByItsClock(Pace):
+        @property
+        def left(self):
+            return -1.0
+
+    acting = stand.driver._acting[server.address]
+    _set_in_time(acting, "read_only", "0", OverByItsClock(time.monotonic() + 5.0, lambda: None))
+    assert server.value("@@read_only") == 1
+    _set_in_time(acting, "read_only", "0", Pace(time.monotonic() + 5.0, lambda: None))
+    assert server.value("@@read_only") == 0
