@@ -116,7 +116,8 @@ def events(
     if session.as_json:
         session.show_json(found)
     else:
-        session.show(screens.events(found))
+        snapshot, _ = session.api.snapshot(session.cluster)
+        session.show(screens.events(found, screens.names_of(snapshot)))
 
 
 @app.command()

@@ -46,7 +46,7 @@ def _screen(snapshot: Snapshot) -> RenderableType:
         parts += [Rule(style="dim"), screens.plan_steps(snapshot.plan, screens.names_of(snapshot))]
     if snapshot.events:
         recent = sorted(snapshot.events, key=lambda event: -event.at)[:8]
-        parts += [Rule(style="dim"), screens.events([_fields(event) for event in recent])]
+        parts += [Rule(style="dim"), screens.events([_fields(event) for event in recent], screens.names_of(snapshot))]
     return Group(*parts)
 
 

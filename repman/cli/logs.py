@@ -8,6 +8,8 @@ import re
 import time
 from pathlib import Path
 
+from repman.errors import ConfigError
+
 _NAMED = re.compile(r"(?:^|(?<= ))cluster=(\S+?)(?: |(?=:)|$)")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -47,14 +49,20 @@ def _cluster(record: logging.LogRecord, message: str) -> tuple[str, str]:
 def start_logging(process: str, level: str, log_file: Path | None) -> None:
     """Send every log record of this process to `log_file`, or to stderr.
 
-    The file is opened anew when somebody moved it away, so it can be rotated without telling us.
+    The file is opened anew when somebody moved it away, so it can be rotated without telling us.  Raises
+    ConfigError when it cannot be written.
     """
     handler: logging.Handler
     if log_file is None:
         handler = logging.StreamHandler()
     else:
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.WatchedFileHandler(log_file, encoding="utf-8")
+        try:
+            log_file.parent.mkdir(parents=True, exist_ok=True)
+            handler = logging.handlers.WatchedFileHandler(log_file, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(
+                [f"the log file {log_file} cannot be written ({error.strerror}): change log-file"]
+            ) from error
     handler.setFormatter(LineFormatter(process))
     root = logging.getLogger()
     for old in list(root.handlers):

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from repman.cli.exits import AlreadyRunning
+from repman.errors import ConfigError
 
 _FLOCK = struct.Struct("hhqqi")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 
@@ -46,12 +47,19 @@ def claim(
     """Be the process of that name while the block runs; yields the path of the pid file.
 
     `locks` is the directory of the lock file where it is another one.  Waits up to `patience` seconds for an
-    earlier process to end.  Raises AlreadyRunning, with `sentence` or one of its own, when it does not.
+    earlier process to end.  Raises AlreadyRunning, with `sentence` or one of its own, when it does not, and
+    ConfigError when a directory cannot be used.
     """
     home = locks or directory
-    for wanted in (directory, home):
-        wanted.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(home / f"{name}.pid.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        for wanted in (directory, home):
+            wanted.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(home / f"{name}.pid.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        told = f"{error.filename or home} cannot be used ({error.strerror})"
+        raise ConfigError(
+            [f"{told}: give it to this user, or change monitoring-datadir and monitoring-rundir"]
+        ) from error
     path = directory / f"{name}.pid"
     try:
         if not _locked(descriptor, patience):

@@ -37,7 +37,7 @@ def topology(snapshot: Snapshot) -> RenderableType:
     for heading in ("SERVER", "ADDRESS", "STATE", "ACCESS", "GTID", "LAG", "SEMI-SYNC", "ROUTES"):
         table.add_column(heading, no_wrap=heading not in ("GTID",), overflow="fold")
     for branch, view in tree(snapshot):
-        table.add_row(Text(branch, "dim") + Text(view.policy.name), view.policy.address, *_cells(snapshot, view))
+        table.add_row(Text.assemble((branch, "dim"), view.policy.name), view.policy.address, *_cells(snapshot, view))
     return table
 
 
@@ -234,7 +234,7 @@ def plan_steps(plan: PlanView, names: Mapping[str, str]) -> RenderableType:
     return Group(*lines)
 
 
-def events(items: Iterable[dict[str, Any]]) -> RenderableType:
+def events(items: Iterable[dict[str, Any]], names: Mapping[str, str]) -> RenderableType:
     """History, one event a line, in the order given."""
     table = Table.grid(padding=(0, 2, 0, 0))
     for item in items:
@@ -243,7 +243,7 @@ def events(items: Iterable[dict[str, Any]]) -> RenderableType:
         table.add_row(
             Text(at, "dim"),
             Text(level, _LEVEL_STYLE.get(level, "")),
-            Text(str(item.get("server", "")), "dim"),
+            Text(named(str(item.get("server", "")), names), "dim"),
             Text(str(item.get("text", ""))),
         )
     return table

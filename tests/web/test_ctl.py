@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -188,6 +191,26 @@ def test_a_plan_that_would_be_refused_is_exit_code_3(
     monitor.receipt = Receipt("preview", "nothing was changed", preview=preview(POLICY, decision(None, refusals)))
     assert ctl("plan", "failover") == 3
     assert "db2 is late." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_watch_tells_each_change_and_ends_on_ctrl_c(ctl: Ctl, installation: Installation, as_json: bool) -> None:
+    argv = [sys.executable, "-m", "repman", "ctl", "watch", "--every", "0.05", *(["--json"] if as_json else [])]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()
+            installation.publish(shop.unprotected())
+            if not as_json:
+                assert "protected=yes" in first
+                assert "protected=no" in process.stdout.readline()
+            else:
+                assert first == "{\n"
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
 
 
 def test_wrong_password_is_exit_code_5(ctl: Ctl, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from repman.cli.exits import AlreadyRunning
 from repman.cli.pidfile import claim, forget, holder
+from repman.errors import ConfigError
 
 HOLD = """
 import pathlib, sys
@@ -89,6 +90,12 @@ def test_forget_removes_only_the_file_of_that_process(tmp_path: Path) -> None:
     forget(tmp_path, "web", 123)
     assert not path.exists()
     forget(tmp_path, "web", 123)
+
+
+def test_a_directory_that_cannot_be_used_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="monitoring-rundir"), claim(tmp_path / "file" / "run", "web"):
+        pytest.fail("there is no such directory")
 
 
 def test_locks_can_live_apart_from_the_pid_files(tmp_path: Path) -> None:
