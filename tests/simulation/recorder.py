@@ -82,7 +82,8 @@ class Recorder:
             theirs = {event.payload for event in other.log.events}
             if other.channel is not None:
                 theirs |= {event.payload for event, _ in other.channel.relay}
-            if missing := theirs - mine - self.errant:
+            unacknowledged = {write.payload for write in other.in_doubt}
+            if missing := theirs - mine - self.errant - unacknowledged:
                 self.broken(f"I7: {winner} is promoted and lacks {len(missing)} writes of {other.address}")
 
     def before_step(self, step: Step, driver: MemoryDriver) -> None:

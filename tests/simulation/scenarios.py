@@ -250,7 +250,6 @@ SCENARIOS = (
         _uncontrolled,
         apart=frozenset({A}),
         plans=("failover", "repair"),
-        known="the fence comes before the receivers are stopped, so an unknown fence is not allowed and it tries again",
     ),
     Scenario("freeze-for-ever-uncontrolled", _freeze(), 40.0, _uncontrolled, apart=frozenset({A})),
     Scenario("isolated", _isolated, 45.0),
