@@ -27,7 +27,7 @@ from repman.cli.exits import AlreadyRunning, ApiUnreachable
 from repman.cli.target import Target
 from repman.config.settings import Settings
 from repman.errors import MonitorDown, Refused, RepmanError, SandboxError
-from repman.orchestrators import network, process
+from repman.orchestrators import description, network, process
 from repman.orchestrators.builder import new_password
 from repman.orchestrators.description import FILE
 from repman.orchestrators.sandbox import Sandbox
@@ -57,11 +57,11 @@ def alone(place: Place) -> Iterator[None]:
 
 def make_sandbox(place: Place) -> Sandbox:
     """The sandbox, made when there is none or when its making was interrupted.  Raises SandboxError."""
-    try:
-        return Sandbox.load(place.root)
-    except SandboxError:
+    if (place.root / FILE).exists():
+        if description.read(place.root).complete:
+            return Sandbox.load(place.root)
         wipe(place)
-        return Sandbox.create(place.root, SERVERS, haproxy=True, cluster=CLUSTER)
+    return Sandbox.create(place.root, SERVERS, haproxy=True, cluster=CLUSTER)
 
 
 def start_servers(sandbox: Sandbox) -> None:
@@ -141,11 +141,15 @@ def become_healthy(api: Api, sandbox: Sandbox, told: Tell) -> tuple[str, ...]:
 
 
 def wipe(place: Place) -> None:
-    """End everything and remove the demo's directory.  Raises SandboxError."""
+    """End everything and remove what the demo made; other files are left alone.  Raises SandboxError."""
     stop_repman(place)
     if (place.root / FILE).exists():
         Sandbox.destroy_at(place.root)
-    shutil.rmtree(place.root, ignore_errors=True)
+    for file in (place.config, place.description):
+        file.unlink(missing_ok=True)
+    shutil.rmtree(place.log.parent, ignore_errors=True)
+    if place.root.is_dir() and not any(place.root.iterdir()):
+        place.root.rmdir()
 
 
 def _bootstrap(api: Api) -> bool:

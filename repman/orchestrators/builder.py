@@ -15,9 +15,20 @@ from pathlib import Path
 
 from repman.errors import SandboxError
 from repman.orchestrators import description, haproxy_files, template
-from repman.orchestrators.description import FILE, Account, BalancerEntry, Description, ServerEntry
+from repman.orchestrators.description import (
+    FILE,
+    Account,
+    BalancerEntry,
+    Description,
+    ServerEntry,
+    haproxy_mark,
+    server_mark,
+)
 from repman.orchestrators.network import LOOPBACK, free_ports
+from repman.orchestrators.process import Mark
 
+_PARTS = ("haproxy", "run", "template")
+"""Names in a sandbox's directory, besides those of its servers."""
 _SOCKET_PATH_LIMIT = 97
 """107 bytes, less ten for the suffix that HAProxy adds while it starts."""
 
@@ -33,7 +44,7 @@ def plan(directory: Path, servers: int, haproxy: bool, cluster: str, probes_port
     directory.mkdir(parents=True, exist_ok=True)
     ports = iter(free_ports(servers + 3))
     names = tuple(f"db{number}" for number in range(1, servers + 1))
-    _require_untouched(directory, (*names, "haproxy", "template"))
+    _require_untouched(directory, (*names, *_PARTS))
     sockets = _choose_socket_directory(directory)
     return Description(
         format=description.FORMAT,
@@ -55,9 +66,9 @@ def build(directory: Path, planned: Description) -> None:
     """Make the files.  What fails half-way can be destroyed and is never taken for finished."""
     description.write(directory, planned)
     prepare_socket_directory(planned)
-    base = directory / "template"
+    base, sockets = directory / "template", Path(planned.socket_dir)
     _make_directory(base, planned.run_as, 0o700)
-    template.make(base / "data", planned.run_as, planned.monitor, planned.replication, planned.application)
+    template.make(base / "data", sockets, planned.run_as, planned.monitor, planned.replication, planned.application)
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(lambda entry: _build_server(planned, entry, base / "data"), planned.servers))
     shutil.rmtree(base)
@@ -68,9 +79,24 @@ def build(directory: Path, planned: Description) -> None:
 
 def remove(directory: Path, planned: Description) -> None:
     """Take all files of a sandbox away; its processes must be gone.  Other files there are left alone."""
-    for name in (*(server.name for server in planned.servers), "haproxy", "template"):
-        shutil.rmtree(directory / name, ignore_errors=True)
     shutil.rmtree(planned.socket_dir, ignore_errors=True)
+    _remove_parts(directory, tuple(server.name for server in planned.servers))
+
+
+def remains(directory: Path) -> tuple[Mark, ...]:
+    """What the processes are known by of a sandbox whose description cannot be read any more."""
+    servers = tuple(server_mark(str(path)) for path in directory.glob("db*/server.cnf"))
+    return (*servers, haproxy_mark(str(directory / "haproxy" / "haproxy.cfg")))
+
+
+def remove_remains(directory: Path) -> None:
+    """Take the files away of a sandbox whose description cannot be read any more."""
+    _remove_parts(directory, tuple(path.parent.name for path in directory.glob("db*/server.cnf")))
+
+
+def _remove_parts(directory: Path, servers: tuple[str, ...]) -> None:
+    for name in (*servers, *_PARTS):
+        shutil.rmtree(directory / name, ignore_errors=True)
     (directory / FILE).unlink(missing_ok=True)
     if not any(directory.iterdir()):
         directory.rmdir()
@@ -126,7 +152,6 @@ def _build_server(planned: Description, entry: ServerEntry, data: Path) -> None:
         socket=_option_value(entry.socket),
         pid_file=_option_value(entry.pid_file),
         log=_option_value(entry.log),
-        tmpdir=_option_value(str(home / "tmp")),
         host=entry.host,
         port=entry.port,
         server_id=planned.servers.index(entry) + 1,

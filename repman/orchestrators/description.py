@@ -46,7 +46,7 @@ class ServerEntry:
     @property
     def mark(self) -> Mark:
         """What its process is known by."""
-        return Mark(frozenset({"mariadbd", "mysqld"}), (f"--defaults-file={self.config}",))
+        return server_mark(self.config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class BalancerEntry:
     @property
     def mark(self) -> Mark:
         """What its process is known by."""
-        return Mark(frozenset({"haproxy"}), (self.config,))
+        return haproxy_mark(self.config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,16 @@ class Description:
     monitor: Account
     replication: Account
     application: Account
+
+
+def server_mark(config: str) -> Mark:
+    """What the database server with that configuration file is known by."""
+    return Mark(frozenset({"mariadbd", "mysqld"}), (f"--defaults-file={config}",))
+
+
+def haproxy_mark(config: str) -> Mark:
+    """What the HAProxy with that configuration file is known by."""
+    return Mark(frozenset({"haproxy"}), (config,))
 
 
 def read(directory: Path) -> Description:

@@ -11,7 +11,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,14 +118,14 @@ def spawn(argv: Sequence[str], mark: Mark, pid_file: Path, log: Path) -> int:
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise SandboxError(f"cannot start {argv[0]}: {error}") from error
-    return _appeared(argv[0], mark, pid_file, f"{log}: {tail(log)}")
+    return _appeared(argv[0], mark, pid_file, lambda: f"{log} ends with: {tail(log)}")
 
 
-def _appeared(program: str, mark: Mark, pid_file: Path, words: str) -> int:
+def _appeared(program: str, mark: Mark, pid_file: Path, words: Callable[[], str]) -> int:
     deadline = time.monotonic() + _APPEARS
     while (pid := find(mark, pid_file)) is None:
         if time.monotonic() > deadline:
-            raise SandboxError(f"{program} ended as soon as it was started; it said {words}")
+            raise SandboxError(f"{program} ended as soon as it was started; {words()}")
         time.sleep(0.002)
     return pid
 
@@ -151,7 +151,7 @@ def launch(argv: Sequence[str], mark: Mark, pid_file: Path) -> int:
         raise SandboxError(f"cannot start {argv[0]}: {error}") from error
     if ran.returncode != 0:
         raise SandboxError(f"{argv[0]} refused to start: {' | '.join(ran.stderr.splitlines()[-5:])}")
-    return _appeared(argv[0], mark, pid_file, "no more")
+    return _appeared(argv[0], mark, pid_file, lambda: "it gave no reason")
 
 
 def clean_environment() -> dict[str, str]:

@@ -75,6 +75,12 @@ class Sandbox:
                 f"the sandbox {directory} was never finished; "
                 f"destroy it (repman sandbox destroy {directory}) and create it again"
             )
+        moved_from = Path(found.servers[0].config).parents[1]
+        if moved_from != directory:
+            raise SandboxError(
+                f"the sandbox {directory} was made in {moved_from} and works there only; move it back, or "
+                f"destroy it (repman sandbox destroy {directory}) and create it again"
+            )
         return cls(directory, found)
 
     @property
@@ -166,9 +172,21 @@ class Sandbox:
 
     @classmethod
     def destroy_at(cls, directory: Path) -> None:
-        """Destroy what there is of a sandbox in that directory, also an unfinished one.  Raises SandboxError."""
+        """Destroy what there is of a sandbox in that directory, finished and readable or not.
+
+        Raises SandboxError when there is none.
+        """
         directory = directory.resolve()
-        cls(directory, description.read(directory)).destroy()
+        try:
+            found = description.read(directory)
+        except SandboxError:
+            if not (directory / description.FILE).exists():
+                raise
+            for mark in builder.remains(directory):
+                process.end(mark, signal.SIGKILL, _KILL_TIMEOUT)
+            builder.remove_remains(directory)
+        else:
+            cls(directory, found).destroy()
 
     def server(self, name: str) -> ServerEntry:
         """The database server of that name.  Raises SandboxError."""

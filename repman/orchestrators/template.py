@@ -81,8 +81,13 @@ def system_account(directory: Path) -> str:
     return "mysql" if reach.returncode == 0 else "root"
 
 
-def make(datadir: Path, run_as: str, monitor: Account, replication: Account, application: Account) -> None:
-    """Create a data directory with these accounts, none of it in a binary log.  Raises SandboxError."""
+def make(
+    datadir: Path, scratch: Path, run_as: str, monitor: Account, replication: Account, application: Account
+) -> None:
+    """Create a data directory with these accounts, none of it in a binary log.  Raises SandboxError.
+
+    `scratch` takes temporary files; servers that share such a directory take each other's away.
+    """
     accounts = datadir.parent / "accounts.sql"
     with open(os.open(accounts, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(_account_statements(monitor, replication, application))
@@ -97,7 +102,7 @@ def make(datadir: Path, run_as: str, monitor: Account, replication: Account, app
         "--auth-root-authentication-method=socket",
         "--auth-root-socket-user=root",
         f"--extra-file={accounts}",
-        f"--tmpdir={datadir.parent}",
+        f"--tmpdir={scratch}",
         f"--innodb-log-file-size={LOG_FILE_SIZE}",
     ]
     try:

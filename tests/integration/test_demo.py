@@ -184,6 +184,15 @@ def test_an_interrupted_beginning_is_begun_again(tmp_path: Path) -> None:
         assert demo(place, "reset").returncode == 0
 
 
+def test_it_removes_only_what_it_made(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "sandbox.json").write_text("not one of ours")
+    assert demo(tmp_path, "start").returncode == 1
+    assert demo(tmp_path, "reset").returncode == 0
+    assert demo(tmp_path, "reset").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_the_script_says_what_it_can_do() -> None:
     ran = subprocess.run([ROOT / "scripts" / "demo", "nonsense"], capture_output=True, text=True, check=False)
     assert ran.returncode == 2

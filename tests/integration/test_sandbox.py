@@ -277,7 +277,7 @@ def test_a_directory_of_200_characters(sandbox: MakeSandbox, tmp_path: Path) -> 
 
 
 def test_a_directory_with_characters_that_mean_something(sandbox: MakeSandbox, tmp_path: Path) -> None:
-    made = sandbox(servers=1, haproxy=True, directory=tmp_path / "a b#c'd$e%f é,g\\h;i&j=k")
+    made = sandbox(servers=1, haproxy=True, directory=tmp_path / "a b#c'd$e%f é,g\\h;i&j=k:l")
     assert ask(made.servers[0], made.description.application, "SELECT 1") == ((1,),)
     assert writers_up(made) in ([], ["db1"])
     with pytest.raises(SandboxError, match="choose another place"):
@@ -302,6 +302,25 @@ def test_an_unfinished_sandbox_is_not_used_and_can_be_destroyed(sandbox: MakeSan
         Sandbox.load(made.directory)
     Sandbox.destroy_at(made.directory)
     assert not made.directory.exists()
+
+
+def test_an_unreadable_sandbox_can_be_destroyed(sandbox: MakeSandbox) -> None:
+    made = sandbox(servers=1, haproxy=True)
+    (made.directory / "sandbox.json").write_text("{")
+    with pytest.raises(SandboxError, match="destroy"):
+        Sandbox.load(made.directory)
+    Sandbox.destroy_at(made.directory)
+    assert not made.directory.exists()
+    assert [made.pid(name) for name in made.names] == [None, None]
+
+
+def test_a_moved_sandbox_is_not_used(sandbox: MakeSandbox, tmp_path: Path) -> None:
+    made = sandbox(servers=1, start=False)
+    made.directory.rename(tmp_path / "moved")
+    with pytest.raises(SandboxError, match="move it back"):
+        Sandbox.load(tmp_path / "moved")
+    Sandbox.destroy_at(tmp_path / "moved")
+    assert not (tmp_path / "moved").exists()
 
 
 def test_create_touches_nobody_elses_files(sandbox: MakeSandbox, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +151,9 @@ def test_a_process_is_ours_by_program_and_arguments_only(tmp_path: Path) -> None
         try:
             pid_file.write_text(str(sleeper.pid))
             ours = process.Mark(frozenset({"sleep"}), (argument,))
+            deadline = time.monotonic() + 5
+            while process.find(ours, pid_file) is None and time.monotonic() < deadline:
+                time.sleep(0.001)  # a program that is being started has no arguments yet
             assert process.find(ours, pid_file) == sleeper.pid
             assert process.find(ours, tmp_path / "missing") == sleeper.pid
             assert process.find(process.Mark(frozenset({"mariadbd"}), (argument,)), pid_file) is None
