@@ -323,3 +323,21 @@ def test_inventory_names_accounts_that_bypass_read_only(stand):
             server.run("CREATE DATABASE d", account=(user, "x"))
     stand.driver.inventory(2.0)
     assert stand.look()[0].inventory.user_schemas == ("d",)
+
+
+def test_the_silence_of_a_frozen_source_shows_in_heartbeats_only(stand):
+    writer, *_ = stand.bootstrap()
+    wait_until(lambda: stand.look()[1].link.heartbeats >= 2, what="heartbeats")
+    writer.freeze()
+    first = stand.driver.observe(1.0, stand.addresses[1:])[0].link
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        link = stand.driver.observe(1.0, stand.addresses[1:])[0].link
+        assert link.heartbeats <= first.heartbeats + 1  # one may have been under way
+        assert link.receiver is Receiver.RUNNING
+        stand.driver.wait(0.05)
+    writer.thaw()
+    wait_until(
+        lambda: stand.driver.observe(1.0, stand.addresses[1:])[0].link.heartbeats > first.heartbeats + 1,
+        what="heartbeats again",
+    )
