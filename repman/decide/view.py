@@ -8,7 +8,6 @@ from repman.decide.witness import Life, Verdict, judge
 from repman.model.memory import Memory
 from repman.model.observation import ClusterSeen, ServerSeen
 from repman.model.policy import ClusterPolicy, ServerPolicy
-from repman.model.position import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +20,8 @@ class View:
     verdict: Verdict
     now: float
     wall: float
+    errants: tuple[str, ...] = ()
+    """For each server in order, the transactions that only it has, as text."""
 
     @property
     def writer(self) -> str:
@@ -64,7 +65,8 @@ class View:
 
 def look(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: float, wall: float) -> View:
     """The view of a look whose memory was updated by `remember`."""
-    return View(policy, seen, memory, judge(policy, seen, memory, now), now, wall)
+    errants = tuple(_own_alone(seen, memory, one) for one in seen.servers)
+    return View(policy, seen, memory, judge(policy, seen, memory, now), now, wall, errants)
 
 
 def errant(view: View, one: ServerSeen) -> str:
@@ -72,21 +74,25 @@ def errant(view: View, one: ServerSeen) -> str:
 
     A server that is, or was, the writer is not asked: its own transactions are the cluster's.
     """
-    if one.executed is None or one.address == view.writer:
+    for other, transactions in zip(view.seen.servers, view.errants, strict=True):
+        if other.address == one.address:
+            return transactions
+    return ""
+
+
+def _own_alone(seen: ClusterSeen, memory: Memory, one: ServerSeen) -> str:
+    if one.executed is None or one.address == memory.writer:
         return ""
     own = one.executed.written_by(one.server_id)
     if own.is_empty():
         return ""
-    known = known_elsewhere(view, one.address)
-    if known is None:
+    elsewhere = [other.received for other in seen.servers if other is not one and other.received is not None]
+    if memory.writer_position is not None:
+        elsewhere.append(memory.writer_position)
+    # One server that has it all is the common case and costs no union.
+    if not elsewhere or any(position.covers(own) for position in elsewhere):
         return ""
+    known = elsewhere[0]
+    for position in elsewhere[1:]:
+        known = known.union(position)
     return own.minus(known)
-
-
-def known_elsewhere(view: View, address: str) -> Position | None:
-    """What all other servers, and the writer when it was last seen, hold together."""
-    known = view.memory.writer_position
-    for other in view.seen.servers:
-        if other.address != address and other.received is not None:
-            known = other.received if known is None else known.union(other.received)
-    return known

@@ -29,6 +29,9 @@ class ClusterDriver(Protocol):
     def wait(self, timeout: float) -> frozenset[str]:
         """Sleep up to `timeout` seconds; return early with the addresses whose kept connection was closed."""
 
+    def wake(self) -> None:
+        """End a `wait` that is under way, or the next one; the only method that other threads may call."""
+
     def inventory(self, timeout: float) -> None:
         """Read what changes rarely; later observations carry it."""
 

@@ -6,9 +6,11 @@ Looking (`observe`, `wait`) uses one kept connection per server and never blocks
 
 from __future__ import annotations
 
+import os
 import select
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 
 from repman.engines.mariadb_acting import KILL_TIME, Acting, Pace
 from repman.engines.mariadb_fence import Means
@@ -53,6 +55,7 @@ class MariadbCluster:
         self._replication = replication
         self._heartbeat_period = heartbeat_period
         self._semi_sync = semi_sync
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     def observe(self, timeout: float, only: Collection[str] | None = None) -> tuple[ServerSeen, ...]:
         """Look at all servers (or at those addresses) at the same time, within `timeout` seconds."""
@@ -83,15 +86,24 @@ class MariadbCluster:
     def wait(self, timeout: float) -> frozenset[str]:
         """Sleep up to `timeout` seconds; return early with the addresses whose connection was closed."""
         poller, by_descriptor = select.poll(), {}
+        poller.register(self._bell, select.POLLIN)
         for watch in self._watches.values():
             descriptor, events = watch.idle_events()
             if descriptor >= 0:
                 poller.register(descriptor, events)
                 by_descriptor[descriptor] = watch
-        closed = [by_descriptor[descriptor] for descriptor, _ in poller.poll(max(0.0, timeout) * 1000)]
+        ready = {descriptor for descriptor, _ in poller.poll(max(0.0, timeout) * 1000)}
+        if self._bell in ready:
+            os.eventfd_read(self._bell)
+        closed = [by_descriptor[descriptor] for descriptor in ready if descriptor != self._bell]
         for watch in closed:
             watch.closed_meanwhile()
         return frozenset(watch.target.address for watch in closed)
+
+    def wake(self) -> None:
+        """End a wait that is under way, or the next one; may be called from any thread."""
+        with suppress(OSError):  # closed already: nobody waits any more
+            os.eventfd_write(self._bell, 1)
 
     def inventory(self, timeout: float) -> None:
         """Read what changes rarely; a server that does not answer in time keeps its old inventory."""
@@ -129,6 +141,9 @@ class MariadbCluster:
             watch.close()
         for acting in (*self._acting.values(), *self._helpers.values()):
             acting.close()
+        bell, self._bell = self._bell, -1
+        if bell >= 0:
+            os.close(bell)
 
     def _means(self, step: Step) -> Means:
         others = tuple(address for address in self._watches if address != step.server)

@@ -78,6 +78,9 @@ class MemoryDriver:
             del self._kept[address]
         return closed
 
+    def wake(self) -> None:
+        """See `ClusterDriver`: nobody else runs while virtual time stands still."""
+
     def inventory(self, timeout: float) -> None:
         """See `ClusterDriver`."""
         for server in self.world.servers.values():

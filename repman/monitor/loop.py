@@ -17,7 +17,7 @@ from repman.errors import JournalError, RepmanError, StateError
 from repman.model.command import Command, CommandKind, Receipt
 from repman.model.decision import Decision, Routes
 from repman.model.memory import Memory
-from repman.model.observation import ClusterSeen
+from repman.model.observation import ClusterSeen, ProxySeen
 from repman.model.plan import Plan, PlanKind
 from repman.model.probe import probe_table
 from repman.model.snapshot import Event, Snapshot
@@ -41,8 +41,8 @@ _HURRY_ANSWER = 0.25
 """Longest wait for answers in a hurried look: the silent one has had its full time in the look before."""
 _HURRY_LOOKS = 100
 """After so many hurried looks the pace falls to a fifth of a second."""
-_WAKE = 0.05
-"""Longest sleep without looking for commands."""
+_RETRY = 0.05
+"""Seconds between looks while a resumed plan waits for a first answer."""
 _SAVE_EVERY = 5.0
 _REST_AFTER_FAILURE = 10.0
 """Seconds before a repair that failed is tried again."""
@@ -96,11 +96,13 @@ class ClusterLoop:
         """Hand a command to the loop's thread."""
         future: Future[Receipt] = Future()
         self._commands.put((command, future))
+        self._around.driver.wake()
         return future
 
     def stop(self) -> None:
         """End after the present tick; a running plan is finished first."""
         self._stopping.set()
+        self._around.driver.wake()
 
     def read_inventory(self) -> None:
         """Read what changes rarely at the next quiet tick."""
@@ -190,7 +192,7 @@ class ClusterLoop:
         deadline = self._clock.now() + self._policy.answer_timeout * 5
         seen = self._observe()
         while not seen.answering() and self._clock.now() < deadline:
-            self._clock.sleep(_WAKE)
+            self._clock.sleep(_RETRY)
             seen = self._observe()
         decision = decide(self._policy, seen, self._memory, None, self._clock.now(), self._clock.wall())
         self._decision, self._memory = decision, decision.memory
@@ -206,7 +208,7 @@ class ClusterLoop:
         if self._policy.paused or not self._active(seen):
             return
         for proxy, proxy_seen in zip(self._around.proxies, seen.proxies, strict=True):
-            if proxy_seen.answered:
+            if proxy_seen.answered and not _as_told(proxy_seen, decision.routes):
                 try:
                     proxy.route(decision.routes, self._policy.answer_timeout)
                 except RepmanError as error:
@@ -256,7 +258,7 @@ class ClusterLoop:
         until = began + self._pace()
         while not self._stopping.is_set() and self._commands.empty():
             left = until - self._clock.now()
-            if left <= 0 or self._around.driver.wait(min(left, _WAKE)):
+            if left <= 0 or self._around.driver.wait(left):
                 return
 
     def _pace(self) -> float:
@@ -280,6 +282,12 @@ class ClusterLoop:
             self._around.journal.save_memory(self._memory)
         except JournalError as error:
             LOG.error("memory cluster=%s: %s", self._policy.name, error)
+
+
+def _as_told(seen: ProxySeen, routes: Routes) -> bool:
+    """Whether a proxy routes as decided, so that it need not be asked again."""
+    writers = {routes.writer} if routes.writer else set()
+    return not seen.error and set(seen.write) == writers and set(seen.read) == set(routes.readers)
 
 
 def _crash(progress: Progress, wall: float) -> Crash:

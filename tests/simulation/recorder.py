@@ -224,6 +224,9 @@ class JudgedDriver:
     def wait(self, timeout: float) -> frozenset[str]:
         return self.inner.wait(timeout)
 
+    def wake(self) -> None:
+        self.inner.wake()
+
     def inventory(self, timeout: float) -> None:
         self.inner.inventory(timeout)
 
