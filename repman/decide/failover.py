@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from repman.decide.election import Election, elect
-from repman.decide.guards import fence_allows, keeps_acknowledged, may_act, may_act_automatically
+from repman.decide.guards import fence_allows, keeps_acknowledged, may_act, may_act_automatically, nobody_else_open
 from repman.decide.proposal import Proposal
 from repman.decide.view import View, errant
 from repman.decide.witness import Life, Testimony
@@ -18,8 +18,10 @@ from repman.model.plan import Plan, PlanKind, Step, StepKind
 from repman.model.problem import Refusal
 
 
-def failover(view: View, wanted: str = "", asked: bool = False, force: bool = False) -> Proposal:
-    """Replace the writer, taken for dead.
+def failover(
+    view: View, wanted: str = "", asked: bool = False, force: bool = False, doubt: tuple[Refusal, ...] = ()
+) -> Proposal:
+    """Replace the writer, taken for dead; `doubt` says why it may not be.
 
     `asked`: by an operator, whom the limits of automatic failovers do not bind.  `force`: go on although
     acknowledged writes may be lost; each refusal set aside becomes an assumption of the plan.
@@ -27,7 +29,12 @@ def failover(view: View, wanted: str = "", asked: bool = False, force: bool = Fa
     old = view.writer
     controlled = bool(old) and view.policy.server(old).controlled
     election = elect(view, without=(old,), wanted=wanted)
-    overridable = (*keeps_acknowledged(view, election), *fence_allows(view, controlled))
+    overridable = (
+        *doubt,
+        *keeps_acknowledged(view, election),
+        *fence_allows(view, controlled),
+        *nobody_else_open(view, election.winner),
+    )
     refusals = [*may_act(view), *election.refusals]
     if not asked:
         refusals += may_act_automatically(view)
@@ -42,7 +49,7 @@ def failover(view: View, wanted: str = "", asked: bool = False, force: bool = Fa
 def reopen(view: View, wanted: str = "", asked: bool = False, force: bool = False) -> Proposal:
     """Open the most advanced server when the writer answers and is closed: after a restart it is one among all."""
     election = elect(view, wanted=wanted, prefer=view.writer)
-    overridable = keeps_acknowledged(view, election)
+    overridable = (*keeps_acknowledged(view, election), *nobody_else_open(view, election.winner))
     refusals = [*may_act(view), *election.refusals]
     if not asked:
         refusals += [refusal for refusal in may_act_automatically(view) if refusal.code == "manual-mode"]
@@ -94,11 +101,14 @@ def _why_dead(view: View) -> str:
 
 def _replace(view: View, election: Election, kind: PlanKind, reason: str, assumptions: list[str]) -> Plan:
     old, winner = view.writer, election.winner
-    replicas = [one for one in view.seen.answering() if one.address not in (old, winner) and _may_follow(view, one)]
+    replicas = [
+        one
+        for one in view.seen.answering()
+        if one.address not in (old, winner) and _may_follow(view, one) and not _stays_below(view, one, winner)
+    ]
     steps = [
         *_take_out(view, winner),
-        *_close_others(view, winner),
-        *_silence_receivers(view, winner),
+        *_isolate(view, winner),
         *_fetch_all(view, election),
         Step(StepKind.PROMOTE, winner),
         *_attach(view, winner, replicas),
@@ -117,30 +127,59 @@ def _replace(view: View, election: Election, kind: PlanKind, reason: str, assump
 
 
 def _take_out(view: View, winner: str) -> Iterator[Step]:
-    """Route away and fence the old writer; a frozen one that we control is killed, which is a certain fence."""
+    """Route away from the old writer; a frozen one that we control is killed, which is a certain fence."""
     old = view.writer
     if old == winner:
         return
     yield Step(StepKind.ROUTE_AWAY, old, timeout=2.0, essential=False)
-    policy = view.policy.server(old)
-    if view.life is Life.HUNG and policy.controlled and view.policy.restart_fenced:
+    if view.life is Life.HUNG and _we_may_kill(view):
         yield Step(StepKind.KILL, old, timeout=5.0, essential=False)
-    yield Step(StepKind.FENCE, old, timeout=view.policy.fence_timeout)
+
+
+def _isolate(view: View, winner: str) -> list[Step]:
+    """Fence, close whoever else is open, stop the receivers.
+
+    A hung writer that we cannot kill is fenced last: its fence has no certain outcome, and only when no replica
+    receives from it any more is it certain to acknowledge nothing.
+    """
+    old = view.writer
+    fence = [] if old == winner else [Step(StepKind.FENCE, old, timeout=view.policy.fence_timeout)]
+    others = [*_close_others(view, winner), *_silence_receivers(view, winner)]
+    return others + fence if view.life is Life.HUNG and not _we_may_kill(view) else fence + others
 
 
 def _close_others(view: View, winner: str) -> Iterator[Step]:
     """A replica that somebody made writable is closed before another server is opened."""
     for one in view.seen.answering():
-        if one.open and one.address not in (winner, view.writer):
+        alone = view.policy.server(one.address).keep_read_only_alone
+        if one.open and one.address not in (winner, view.writer) and not alone:
             yield Step(StepKind.CLOSE, one.address, timeout=view.policy.fence_timeout)
+
+
+def _we_may_kill(view: View) -> bool:
+    return view.policy.restart_fenced and view.policy.server(view.writer).controlled
 
 
 def _silence_receivers(view: View, winner: str) -> Iterator[Step]:
     """From here on nothing that the old writer still says is received, nor acknowledged."""
     for one in view.seen.answering():
         others = [link for link in one.links if link.source != winner]
-        if one.address != view.writer and any(link.receiver is not Receiver.STOPPED for link in others):
+        if (
+            one.address != view.writer
+            and not _stays_below(view, one, winner)
+            and any(link.receiver is not Receiver.STOPPED for link in others)
+        ):
             yield Step(StepKind.STOP_RECEIVING, one.address)
+
+
+def _stays_below(view: View, one: ServerSeen, winner: str) -> bool:
+    """A replica of a relay that itself follows the winner: it keeps its source."""
+    if not view.policy.multi_tier or one.address == winner or one.link is None:
+        return False
+    source = one.link.source
+    if source in (view.writer, winner) or source not in view.policy.addresses:
+        return False
+    return any(relay.address == source and relay.follows(view.writer) for relay in view.seen.answering())
 
 
 def _fetch_all(view: View, election: Election) -> Iterator[Step]:

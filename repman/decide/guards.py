@@ -67,16 +67,17 @@ def keeps_acknowledged(view: View, election: Election, without: Collection[str] 
     if not view.policy.semi_sync or not election.winner:
         return ()
     winner = view.seen.server(election.winner)
-    refusals = list(_was_unprotected(view, winner))
+    refusals = list(_was_unprotected(view, election, winner))
+    unknown_past = not view.memory.server(view.writer).open_boot
     for one in view.seen.servers:
         remembered = view.memory.server(one.address)
         if one.address in (view.writer, election.winner) or one.address in without:
             continue
-        if not one.answered and remembered.acker:
+        if (not one.answered or one.received is None) and (remembered.acker or unknown_past):
             refusals.append(
                 Refusal(
                     "acker-missing",
-                    f"{view.name(one.address)} may be the only one with the last acknowledged writes and does not answer"
+                    f"{view.name(one.address)} may be the only one with the last acknowledged writes and cannot be asked"
                     f" ({one.reach}): bring it back, or force the failover and accept the loss",
                     one.address,
                 )
@@ -85,19 +86,18 @@ def keeps_acknowledged(view: View, election: Election, without: Collection[str] 
     return tuple(refusals)
 
 
-def _was_unprotected(view: View, winner: ServerSeen) -> tuple[Refusal, ...]:
-    """The writer's acknowledgements were not backed by a replica when it was last seen."""
-    if election_of_same(view, winner):
+def _was_unprotected(view: View, election: Election, winner: ServerSeen) -> tuple[Refusal, ...]:
+    """Some of the writer's acknowledgements were not backed by a replica, and the candidate lacks those writes."""
+    exposed = view.memory.exposed
+    if election_of_same(view, winner) or exposed is None:
         return ()
-    last = view.memory.server(view.writer).last
-    if last is None or last.semi_sync is None or not last.open or last.semi_sync.lossless:
-        return ()
-    if winner.received is not None and last.executed is not None and winner.received.covers(last.executed):
+    known = [view.seen.server(address).received for address in (election.winner, election.donor) if address]
+    if any(position is not None and position.covers(exposed) for position in known):
         return ()
     return (
         Refusal(
             "not-protected",
-            f"{view.name(view.writer)} acknowledged writes without waiting for a replica when it was last seen, and "
+            f"{view.name(view.writer)} acknowledged writes without waiting for a replica, and "
             f"{view.name(winner.address)} lacks some of them: bring it back, or force the failover and accept the loss",
             view.writer,
         ),
@@ -129,6 +129,20 @@ def _shrunk(view: View, election: Election) -> list[Refusal]:
                 )
             )
     return refusals
+
+
+def nobody_else_open(view: View, winner: str) -> tuple[Refusal, ...]:
+    """A server that replicates from nobody and is open may hold writes that somebody moved there by hand."""
+    return tuple(
+        Refusal(
+            "another-open",
+            f"{view.name(one.address)} accepts writes and follows nobody: if they were moved there by hand, let the"
+            " others follow it; else close it, or force the failover, which closes it",
+            one.address,
+        )
+        for policy, one in view.members()
+        if one.open and not one.links and one.address not in (view.writer, winner) and not policy.keep_read_only_alone
+    )
 
 
 def fence_allows(view: View, controlled: bool) -> tuple[Refusal, ...]:

@@ -6,7 +6,7 @@ from repman.decide.election import lag_of
 from repman.decide.view import View, errant
 from repman.decide.witness import Life
 from repman.model.decision import Routes, ServerState
-from repman.model.observation import Reach, Receiver, ServerSeen
+from repman.model.observation import Link, Reach, Receiver, ServerSeen
 
 
 def states(view: View) -> tuple[tuple[str, ServerState], ...]:
@@ -68,9 +68,15 @@ def _serves_reads(view: View, one: ServerSeen) -> bool:
         return False
     if any(link.applier_errno or not link.applier_running for link in one.links):
         return False
-    stopped = view.life is Life.OPEN and any(link.receiver is Receiver.STOPPED for link in one.links)
+    stopped = view.life is Life.OPEN and any(_cut_off(link) for link in one.links)
     late = 0 <= view.policy.max_lag < lag_of(view, one)
     return not (stopped or late or errant(view, one))
+
+
+def _cut_off(link: Link) -> bool:
+    """Whether it gets nothing although the writer lives, so that what it serves grows old without bound."""
+    failed = link.receiver is Receiver.CONNECTING and bool(link.receiver_errno)
+    return failed or link.receiver is Receiver.STOPPED
 
 
 def topology(view: View) -> str:

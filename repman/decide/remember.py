@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from repman.decide.charge import writer_in_charge
 from repman.model.memory import Memory, Progress, ServerMemory
@@ -19,13 +19,14 @@ def remember(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: floa
     writer = _answering(seen, address)
     writer_open = writer is not None and writer.open
     moved = address != memory.writer
-    unseen_ackers = _ackers_we_do_not_see(seen, writer)
+    uncounted = _uncounted_ackers(seen, writer)
     servers = tuple(
-        _remember_server(memory.server(one.address), one, address, writer if writer_open else None, unseen_ackers, now)
+        _remember_server(memory.server(one.address), one, address, writer if writer_open else None, uncounted, now)
         for one in seen.servers
     )
     unacked = policy.semi_sync and writer_open and _ackers(seen, writer) == 0
-    exposed = writer_open and not (writer and writer.semi_sync and writer.semi_sync.lossless)
+    lossless = writer is not None and writer.semi_sync is not None and writer.semi_sync.lossless
+    exposed = writer_open and not lossless
     since = 0.0 if memory.looked_at is None else max(0.0, now - memory.looked_at)
     position = writer.executed if writer is not None and writer_open else None
     return replace(
@@ -34,6 +35,8 @@ def remember(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: floa
         writer_position=position or (None if moved else memory.writer_position),
         servers=servers,
         unacked_since=(memory.unacked_since or now) if unacked else None,
+        degraded=memory.degraded and not (writer_open and lossless),
+        exposed=_exposed(seen, memory, writer, moved) if policy.semi_sync else None,
         unprotected_seconds=memory.unprotected_seconds + (since if exposed and policy.semi_sync else 0.0),
         looked_at=now,
         reopen=memory.reopen and not writer_open,
@@ -58,12 +61,46 @@ def _ackers(seen: ClusterSeen, writer: ServerSeen | None) -> int:
     return sum(1 for one in seen.replicas_of(writer.address) if _receiving(one, writer.address))
 
 
-def _ackers_we_do_not_see(seen: ClusterSeen, writer: ServerSeen | None) -> bool:
-    """Whether the writer counts more acknowledging replicas than we see: one we cannot reach is still attached."""
+@dataclass(frozen=True, slots=True)
+class _Uncounted:
+    """Whether the writer counts more acknowledging replicas than we can name."""
+
+    among_all: bool
+    """More than receive now: one may have lost its connection since the writer counted."""
+    among_unseen: bool
+    """More than all that we see trying to: a server we cannot reach is attached."""
+
+
+def _uncounted_ackers(seen: ClusterSeen, writer: ServerSeen | None) -> _Uncounted:
     if writer is None or writer.semi_sync is None:
-        return False
-    visible = sum(1 for one in seen.replicas_of(writer.address) if _receiving(one, writer.address))
-    return writer.semi_sync.ackers > visible
+        return _Uncounted(False, False)
+    able = [
+        one
+        for one in seen.replicas_of(writer.address)
+        if one.semi_sync is not None and one.semi_sync.replica_enabled and not _stopped(one, writer.address)
+    ]
+    receiving = sum(1 for one in able if _receiving(one, writer.address))
+    return _Uncounted(writer.semi_sync.ackers > receiving, writer.semi_sync.ackers > len(able))
+
+
+def _exposed(seen: ClusterSeen, memory: Memory, writer: ServerSeen | None, moved: bool) -> Position | None:
+    """Up to where acknowledged writes may be on the writer alone."""
+    before = None if moved else memory.exposed
+    if writer is None or not writer.open:
+        return before
+    last = memory.server(writer.address).last
+    was_lossless = last is None or not last.open or (last.semi_sync is not None and last.semi_sync.lossless)
+    is_lossless = writer.semi_sync is not None and writer.semi_sync.lossless
+    if not is_lossless or not was_lossless:
+        before = writer.executed
+    received = [one.received for one in seen.replicas_of(writer.address)]
+    have_it = before is not None and any(one is not None and one.covers(before) for one in received)
+    return None if have_it else before
+
+
+def _stopped(one: ServerSeen, source: str) -> bool:
+    link = one.follows(source)
+    return link is None or link.receiver is Receiver.STOPPED
 
 
 def _receiving(one: ServerSeen, source: str) -> bool:
@@ -76,7 +113,7 @@ def _remember_server(
     one: ServerSeen,
     writer: str,
     open_writer: ServerSeen | None,
-    unseen_ackers: bool,
+    uncounted: _Uncounted,
     now: float,
 ) -> ServerMemory:
     if not one.answered:
@@ -85,7 +122,7 @@ def _remember_server(
             before,
             failures=before.failures + 1 if counted else before.failures,
             failing_since=before.failing_since or now,
-            acker=before.acker if open_writer is None else before.acker and unseen_ackers,
+            acker=before.acker if open_writer is None else uncounted.among_unseen,
         )
     return replace(
         before,
@@ -93,8 +130,10 @@ def _remember_server(
         failures=0,
         failing_since=None,
         progress=_progress(before.progress, one, writer),
-        highest_received=_highest(before, one, open_writer),
-        acker=before.acker if open_writer is None else _receiving(one, writer),
+        highest_received=None if one.address == writer else _highest(before, one, open_writer),
+        acker=before.acker
+        if open_writer is None
+        else _receiving(one, writer) or (before.acker and uncounted.among_all and not _stopped(one, writer)),
         open_boot=one.boot if one.open else before.open_boot,
         fenced_unknown=before.fenced_unknown and one.open and one.address != writer,
     )
@@ -112,10 +151,16 @@ def _progress(before: Progress | None, one: ServerSeen, writer: str) -> Progress
 
 
 def _highest(before: ServerMemory, one: ServerSeen, open_writer: ServerSeen | None) -> Position | None:
-    """The most it may have vouched for; forgotten once the living writer certainly has it all."""
+    """The most it may have vouched for, until it has received all of that again.
+
+    Also forgotten once an open writer lacks it: then it is no part of the cluster's history any more (a tail that
+    nobody was told of, transactions of its own, a forced failover).
+    """
     highest = before.highest_received
-    if highest is None or one.received is None or one.received.covers(highest):
+    if one.received is None:
+        return highest
+    if highest is None or one.received.covers(highest):
         return one.received
-    if open_writer is not None and open_writer.executed is not None and open_writer.executed.covers(highest):
+    if open_writer is not None and open_writer.executed is not None and not open_writer.executed.covers(highest):
         return one.received
     return highest

@@ -22,12 +22,17 @@ def forbidden(view: View, plan: Plan, step: Step, fences: Fences, undo: bool = F
 
     `fences`: how the fences of this plan ended, by address.  `undo`: the step puts the old writer back.
     """
+    for address in (step.server, step.source):
+        if address and address not in view.policy.addresses:
+            return (_refuse("unknown-server", f"{address} is no longer configured", step),)
     refusals = [_refuse("paused", "monitoring-pause was set", step)] if view.policy.paused else []
     if not view.leased:
         refusals.append(_refuse("no-lease", "the lease was lost: another repman may be acting", step))
     check = _CHECKS.get(step.kind)
     if check is not None:
         refusals += check(view, plan, step, fences)
+    if undo:  # The old writer goes back to how it served before.
+        refusals = [refusal for refusal in refusals if refusal.code != "would-be-unprotected"]
     return tuple(refusals)
 
 
@@ -61,11 +66,13 @@ def _may_open(view: View, plan: Plan, step: Step, fences: Fences) -> list[Refusa
 def _possibly_open(view: View, plan: Plan, one: ServerSeen, step: Step, fences: Fences) -> list[Refusal]:
     """Why another server could acknowledge client writes beside the one that is to be opened."""
     name = view.name(one.address)
+    if one.address not in (plan.old_writer, view.writer) and view.policy.server(one.address).keep_read_only_alone:
+        return []  # Writable by the operator's wish, as a replica: nobody's writes are routed there.
     if one.open:
         return [_refuse("another-open", f"{name} is open", step)]
     if one.answered or one.reach is Reach.REFUSED:
         return []
-    if one.address not in (plan.old_writer, view.writer):
+    if one.address not in (plan.old_writer, view.writer) and not _was_promoted(view, plan, one):
         return []  # It was no writer before, and servers start read-only.
     fence = fences.get(one.address)
     if fence in (FenceOutcome.DONE, FenceOutcome.DEAD):
@@ -73,6 +80,12 @@ def _possibly_open(view: View, plan: Plan, one: ServerSeen, step: Step, fences: 
     if fence is FenceOutcome.UNKNOWN and unknown_fence_allowed(view, one.address):
         return []
     return [_refuse("not-fenced", f"{name} does not answer ({one.reach}) and was not fenced", step)]
+
+
+def _was_promoted(view: View, plan: Plan, one: ServerSeen) -> bool:
+    """Whether this plan promoted it before it fell silent: an OPEN without an answer may have opened it."""
+    last = view.memory.server(one.address).last
+    return one.address == plan.new_writer and (last is None or last.open or not last.links)
 
 
 def unknown_fence_allowed(view: View, address: str) -> bool:
@@ -103,6 +116,8 @@ def _may_promote(view: View, plan: Plan, step: Step, fences: Fences) -> list[Ref
         return [_refuse("target-lost", f"{name} does not answer ({target.reach})", step)]
     if plan.kind is PlanKind.BOOTSTRAP:
         return []
+    if target.open and step.server == plan.old_writer:
+        return [_refuse("still-open", f"{name} was never closed: there is nothing to undo", step)]
     refusals = []
     if not target.drained:
         refusals.append(_refuse("not-drained", f"{name} has not applied everything it received", step))

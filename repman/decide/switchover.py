@@ -101,7 +101,12 @@ def _plan(view: View, target: ServerSeen, reason: str, ranking: tuple[str, ...])
         Step(StepKind.ROUTE, new, timeout=1.0, essential=False),
         *(Step(StepKind.FOLLOW, address, new, essential=False) for address in later),
     )
-    undo = (Step(StepKind.OPEN, old), Step(StepKind.ROUTE, old, timeout=1.0, essential=False))
+    undo = (
+        # Where the old writer is the nearest follower it may follow the new one already.
+        *((Step(StepKind.PROMOTE, old, essential=False),) if nearest == old else ()),
+        Step(StepKind.OPEN, old),
+        Step(StepKind.ROUTE, old, timeout=1.0, essential=False),
+    )
     return Plan(
         PlanKind.SWITCHOVER,
         view.policy.name,

@@ -12,7 +12,14 @@ from dataclasses import replace
 from repman.decide.bootstrap import bootstrap, cleanup
 from repman.decide.election import elect
 from repman.decide.failover import failover, reopen
-from repman.decide.guards import fence_allows, keeps_acknowledged, may_act, may_act_automatically, protection_refusals
+from repman.decide.guards import (
+    fence_allows,
+    keeps_acknowledged,
+    may_act,
+    may_act_automatically,
+    nobody_else_open,
+    protection_refusals,
+)
 from repman.decide.health import routes, states, topology
 from repman.decide.problems import problems
 from repman.decide.proposal import Proposal
@@ -112,9 +119,8 @@ def _asked_failover(view: View, command: Command, preview: bool) -> Proposal:
         return Proposal(refusals=(Refusal("writer-alive", sentence, view.writer),))
     if view.life is Life.NONE:
         return Proposal(refusals=(Refusal("no-writer", "the cluster has no writer to replace; bootstrap it first"),))
-    if view.life in (Life.ALIVE, Life.SUSPECT) and not command.force and not preview:
-        return Proposal(refusals=(_one_witness(view),))
-    return failover(view, command.server, asked=True, force=command.force)
+    doubt = (_one_witness(view),) if view.life in (Life.ALIVE, Life.SUSPECT) and not preview else ()
+    return failover(view, command.server, asked=True, force=command.force, doubt=doubt)
 
 
 def blocked_by(view: View) -> tuple[Refusal, ...]:
@@ -127,6 +133,7 @@ def blocked_by(view: View) -> tuple[Refusal, ...]:
         *may_act_automatically(view),
         *election.refusals,
         *keeps_acknowledged(view, election),
+        *nobody_else_open(view, election.winner),
         *fence_allows(view, view.writer in view.policy.addresses and view.policy.server(view.writer).controlled),
         *protection_refusals(view),
     )

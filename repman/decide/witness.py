@@ -15,6 +15,11 @@ from repman.model.memory import Memory
 from repman.model.observation import ClusterSeen, Reach, Receiver, ServerSeen
 from repman.model.policy import ClusterPolicy
 
+_TURNED_AWAY = frozenset((1040, 1044, 1045, 1129, 1130, 1203, 1226, 1698))
+"""Errors of a receiver whose source answered and rejected it: too many connections, account, host."""
+_NO_CONNECTION = frozenset((*range(2000, 3000), 1053, 1158, 1159, 1160, 1161, 1189, 1190, 1927))
+"""Errors with which a receiver ends for want of a connection; any other one says nothing about the source."""
+
 
 class Life(StrEnum):
     """The verdict on the server in charge."""
@@ -71,12 +76,20 @@ def judge(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: float) 
         return Verdict(Life.OPEN if writer.open else Life.CLOSED)
     if writer.reach.alive:
         return Verdict(Life.ALIVE)
-    if memory.condemned == writer.address:
-        return Verdict(Life.CRASHED if writer.reach is Reach.REFUSED else Life.HUNG)
     testimonies = tuple(
         (one.address, _testify(policy, one, memory, now)) for one in seen.servers if one.address != writer.address
     )
+    if memory.condemned == writer.address and _stays_condemned(writer, memory, testimonies):
+        return Verdict(Life.CRASHED if writer.reach is Reach.REFUSED else Life.HUNG, testimonies)
     return Verdict(_life(writer, memory, testimonies), testimonies)
+
+
+def _stays_condemned(writer: ServerSeen, memory: Memory, testimonies: tuple[tuple[str, Testimony], ...]) -> bool:
+    """The plan that began to replace it silenced the witnesses; one that hears it again, unfenced, outweighs that."""
+    if writer.reach is not Reach.REFUSED and not writer.reach.silent:
+        return False
+    heard = any(testimony is Testimony.HEARS for _, testimony in testimonies)
+    return not (heard and memory.server(writer.address).fenced_unknown)
 
 
 def _life(writer: ServerSeen, memory: Memory, testimonies: tuple[tuple[str, Testimony], ...]) -> Life:
@@ -95,10 +108,10 @@ def _testify(policy: ClusterPolicy, one: ServerSeen, memory: Memory, now: float)
     link = one.follows(memory.writer) if one.answered else None
     if link is None:
         return Testimony.MUTE
-    if link.receiver is Receiver.CONNECTING or (link.receiver is Receiver.STOPPED and link.receiver_errno):
-        return Testimony.LOST
+    if link.receiver is Receiver.CONNECTING:
+        return Testimony.MUTE if link.receiver_errno in _TURNED_AWAY else Testimony.LOST
     if link.receiver is Receiver.STOPPED:
-        return Testimony.MUTE
+        return Testimony.LOST if link.receiver_errno in _NO_CONNECTION else Testimony.MUTE
     progress = memory.server(one.address).progress
     patience = policy.silence_periods * max(policy.heartbeat_period, link.heartbeat_period)
     if progress is None or link.heartbeat_period <= 0 or now - progress.changed_at < patience:

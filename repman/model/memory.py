@@ -69,6 +69,9 @@ class Memory:
     condemned: str = ""
     """The writer that a failover has begun to replace: it stays condemned until somebody is open again, because
     the plan itself silences the witnesses."""
+    exposed: Position | None = None
+    """The writer's position when it last acknowledged writes that no replica was waited for; None as soon as a
+    replica has received all of that."""
     unprotected_seconds: float = 0.0
     """Time in which an acknowledged write could have been lost, since counting began."""
     refused_plans: tuple[tuple[str, float], ...] = field(default=())
