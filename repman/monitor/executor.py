@@ -32,6 +32,8 @@ Report = Callable[[Progress], None]
 """Called at each step and at least every quarter second of a long one, so that what is published stays fresh."""
 
 _REPORT_EVERY = 0.25
+_WORD = 0.05
+"""Seconds that a server which has been silent gets to answer in the middle of a plan."""
 
 
 class Executor:
@@ -137,6 +139,7 @@ class Executor:
     def _step(
         self, progress: Progress, policy: ClusterPolicy, index: int, step: Step, timeout: float, undo: bool
     ) -> Outcome:
+        self._listen_again(progress, step)
         view = self._look(progress, policy)
         refusals = forbidden(view, progress.plan, step, progress.fences, undo)
         if refusals:
@@ -152,6 +155,12 @@ class Executor:
         self._journal.outcome(progress.id, index, outcome, self._clock.now() - began, undo)
         self._tell(progress)
         return outcome
+
+    def _listen_again(self, progress: Progress, step: Step) -> None:
+        """Before what cannot be taken back, a short word with the silent: one that woke up is to be reckoned with."""
+        if progress.silent and step.kind in (StepKind.PROMOTE, StepKind.OPEN):
+            heard = self._driver.observe(_WORD, tuple(progress.silent))
+            progress.silent -= {one.address for one in heard if not one.reach.silent}
 
     def _look(self, progress: Progress, policy: ClusterPolicy) -> View:
         """Observe anew; servers that were silent keep their last look, as asking them costs the step its time."""
@@ -221,6 +230,8 @@ class Executor:
         if step.kind in (StepKind.FENCE, StepKind.CLOSE):
             if outcome.fence is not None:
                 progress.fences[step.server] = outcome.fence
+            if outcome.fence is FenceOutcome.DONE:
+                progress.silent.discard(step.server)  # it woke up, and may have more than anybody else
             server = memory.server(step.server)
             unknown = outcome.fence is FenceOutcome.UNKNOWN
             told = outcome.unacknowledged or server.unacknowledged
