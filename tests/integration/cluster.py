@@ -161,8 +161,10 @@ class Repman:
 
     def looked(self) -> Snapshot:
         """A snapshot of a look that began after now."""
-        self.until(lambda seen, now=time.time(): seen.at > now and not seen.in_failover, "a new look")
-        return self.until(lambda seen, now=time.time(): seen.at > now and not seen.in_failover, "another look")
+        for _ in range(2):
+            now = time.time()
+            found = self.until(lambda seen, now=now: seen.at > now and not seen.in_failover, "a new look")
+        return found
 
     def ask(self, kind: str, server: str = "", seconds: float = 90.0, **arguments: object) -> Receipt:
         """Order something over the command socket."""
@@ -234,10 +236,10 @@ class World:
 
     def is_open(self, server: Server) -> bool:
         try:
-            with contextlib.closing(server.connect(connect_timeout=1, read_timeout=1)) as connection:
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT @@global.read_only")
-                    return cursor.fetchone() == (0,)
+            connection = server.connect(connect_timeout=1, read_timeout=1)
+            with contextlib.closing(connection), connection.cursor() as cursor:
+                cursor.execute("SELECT @@global.read_only")
+                return cursor.fetchone() == (0,)
         except (pymysql.Error, OSError):
             return False
 
@@ -259,7 +261,7 @@ class World:
 
     def traffic(self, threads: int = 4) -> Traffic:
         """Writers through HAProxy, to be used in a ``with`` statement."""
-        return Traffic(self.through_haproxy, threads)
+        return Traffic(self.through_haproxy, threads, self.repman.shown)
 
     def healthy(self, seconds: float = 20.0, protected: bool = True) -> Snapshot:
         """Wait until one writer is open, two replicas follow it and HAProxy routes so; checked on the servers too."""

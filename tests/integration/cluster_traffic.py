@@ -18,10 +18,12 @@ _tables = itertools.count(1)
 class Traffic:
     """Writers that insert numbered rows, one transaction each, and note every acknowledgement with its time."""
 
-    def __init__(self, connect: Callable[[], pymysql.Connection], threads: int) -> None:
+    def __init__(self, connect: Callable[[], pymysql.Connection], threads: int, shown: Callable[[], str] = str) -> None:
+        """`shown` tells more when no write comes through."""
         self.table = f"{DATABASE}.t{next(_tables)}"
         self.errors: list[str] = []
         self._connect = connect
+        self._shown = shown
         self._acknowledged: list[list[tuple[int, float]]] = [[] for _ in range(threads)]
         self._open: list[pymysql.Connection | None] = [None] * threads
         self._ending = threading.Event()
@@ -59,7 +61,7 @@ class Traffic:
         """Wait until that many more writes were acknowledged."""
         aim, deadline = self.count + more, time.monotonic() + seconds
         while self.count < aim:
-            told = f"{self.count} of {aim} writes after {seconds} s; last errors: {self.errors[-3:]}"
+            told = f"{self.count} of {aim} writes after {seconds} s; last errors: {self.errors[-3:]}; {self._shown()}"
             assert time.monotonic() < deadline, told
             time.sleep(0.002)
 
@@ -71,7 +73,8 @@ class Traffic:
             if later:
                 times = [at for each in self._acknowledged for _, at in each if at > moment]
                 return min(times) - moment
-            assert time.monotonic() < deadline, f"no write after {seconds} s; last errors: {self.errors[-3:]}"
+            told = f"no write after {seconds} s; last errors: {self.errors[-3:]}"
+            assert time.monotonic() < deadline, f"{told}; {self._shown()}"
             time.sleep(0.002)
 
     def longest_gap(self) -> float:
