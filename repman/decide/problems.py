@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from repman.decide.election import lag_of
 from repman.decide.view import View, errant
-from repman.decide.witness import Life
+from repman.decide.witness import Life, silence
 from repman.model.observation import Reach, Receiver
 from repman.model.problem import Problem, Severity
 
@@ -139,6 +139,21 @@ def _not_replicating(view: View) -> Found:
                 )
             elif not link.healthy:
                 yield one.address, f"{view.name(one.address)} does not replicate: receiver {link.receiver}"
+
+
+def _silent_source(view: View) -> Found:
+    """The writer lives, a receiver says it runs, and nothing arrives: the way between the two is cut."""
+    if view.life is not Life.OPEN:
+        return
+    for one in view.seen.replicas_of(view.writer):
+        link = one.follows(view.writer)
+        if link is None or link.receiver is not Receiver.RUNNING:
+            continue
+        if quiet := silence(view.policy, one, link, view.memory, view.now):
+            yield (
+                one.address,
+                f"{view.name(one.address)} has heard nothing of {view.name(view.writer)} for {quiet:.0f} s",
+            )
 
 
 def _wrong_source(view: View) -> Found:
@@ -306,6 +321,14 @@ REGISTRY: tuple[Row, ...] = (
         "ERR00042",
         "A replica does not replicate. What can be repaired is repaired; an applier error needs a person.",
         _not_replicating,
+    ),
+    Row(
+        "source-silent",
+        Severity.ERROR,
+        "",
+        "The writer lives and a replica's receiver says that it runs, but nothing arrives: the network between the two "
+        "is cut. Writes wait when no other replica acknowledges.",
+        _silent_source,
     ),
     Row(
         "wrong-source",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from repman.model.memory import Memory
-from repman.model.observation import ClusterSeen, Reach, Receiver, ServerSeen
+from repman.model.observation import ClusterSeen, Link, Reach, Receiver, ServerSeen
 from repman.model.policy import ClusterPolicy
 
 _TURNED_AWAY = frozenset((1040, 1044, 1045, 1129, 1130, 1203, 1226, 1698))
@@ -112,8 +112,14 @@ def _testify(policy: ClusterPolicy, one: ServerSeen, memory: Memory, now: float)
         return Testimony.MUTE if link.receiver_errno in _TURNED_AWAY else Testimony.LOST
     if link.receiver is Receiver.STOPPED:
         return Testimony.LOST if link.receiver_errno in _NO_CONNECTION else Testimony.MUTE
+    return Testimony.SILENT if silence(policy, one, link, memory, now) else Testimony.HEARS
+
+
+def silence(policy: ClusterPolicy, one: ServerSeen, link: Link, memory: Memory, now: float) -> float:
+    """Seconds for which a running receiver has shown no sign of its source; 0 while that is nothing unusual."""
     progress = memory.server(one.address).progress
+    if progress is None or link.heartbeat_period <= 0:
+        return 0.0
+    quiet = now - progress.changed_at
     patience = policy.silence_periods * max(policy.heartbeat_period, link.heartbeat_period)
-    if progress is None or link.heartbeat_period <= 0 or now - progress.changed_at < patience:
-        return Testimony.HEARS
-    return Testimony.SILENT
+    return quiet if quiet >= patience else 0.0
