@@ -19,6 +19,7 @@ from repman.cli.demo_place import (
     Place,
     api_account,
     api_url,
+    haproxy_of,
     read_config,
     write_config,
     write_description,
@@ -67,6 +68,9 @@ def make_sandbox(place: Place) -> Sandbox:
 def start_servers(sandbox: Sandbox) -> None:
     """Start what is dead, and start again what hangs.  Raises SandboxError."""
     old = {server.name for server in sandbox.servers if sandbox.pid(server.name) is not None}
+    haproxy = haproxy_of(sandbox)
+    if process.frozen(haproxy.mark):
+        sandbox.kill(haproxy.name)
     for name in sandbox.names:
         sandbox.start(name)
     for server in sandbox.servers:
@@ -99,7 +103,7 @@ def start_repman(place: Place, settings: Settings) -> Api:
     api = api_of(settings)
     mark = place.mark("serve")
     if process.find_all(mark):
-        if _answers(api, _HUNG):
+        if not any(process.frozen(place.mark(name)) for name in PROCESSES) and _answers(api, _HUNG):
             return api
         stop_repman(place)
     for port in (settings.service.http_port, settings.service.probes_port):
@@ -117,6 +121,10 @@ def start_repman(place: Place, settings: Settings) -> Api:
 
 def stop_repman(place: Place) -> None:
     """End repman's processes, by force when they do not end by themselves.  Raises SandboxError."""
+    for name in PROCESSES:
+        mark = place.mark(name)
+        if process.frozen(mark):
+            process.end(mark, signal.SIGKILL, _HUNG)
     for name in PROCESSES:
         mark = place.mark(name)
         if not process.end(mark, signal.SIGTERM, _STOP_WITHIN):

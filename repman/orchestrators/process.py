@@ -53,6 +53,18 @@ def find_all(mark: Mark) -> tuple[int, ...]:
     return tuple(pid for pid in pids if mark.owns(pid))
 
 
+def frozen(mark: Mark) -> bool:
+    """Whether a process with that mark was stopped by a signal and can do nothing."""
+    return any(_state(pid) == "T" for pid in find_all(mark))
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
+
+
 def read_pid(path: Path) -> int | None:
     """The number in a pid file, or None when there is none."""
     try:

@@ -154,11 +154,13 @@ def test_it_replaces_a_server_and_a_repman_that_hang(facts: dict[str, Any], dire
     replica = next(server for server in facts["servers"] if server != kept)
     frozen = pid_of(replica["pid_file"])
     os.kill(frozen, signal.SIGSTOP)
-    hung = pid_of(facts["repman"]["processes"]["web"])
-    os.kill(pid_of(facts["repman"]["processes"]["serve"]), signal.SIGSTOP)
-    os.kill(hung, signal.SIGSTOP)
+    others = (facts["haproxy"]["pid_file"], *(facts["repman"]["processes"][name] for name in ("serve", "web")))
+    hung = {path: pid_of(path) for path in others}
+    for pid in hung.values():
+        os.kill(pid, signal.SIGSTOP)
     assert started(directory) == facts
     assert pid_of(replica["pid_file"]) != frozen
+    assert not [path for path, pid in hung.items() if pid_of(path) == pid]
 
 
 def test_stop_keeps_the_data(facts: dict[str, Any], directory: Path) -> None:
