@@ -60,9 +60,9 @@ def reasons_against(view: View, policy: ServerPolicy, one: ServerSeen) -> tuple[
     """Why a server may not be made the writer, in words; empty when it may."""
     reasons = []
     if not policy.electable:
-        reasons.append("excluded by db-servers-ignored-hosts")
+        reasons.append("is excluded by db-servers-ignored-hosts")
     if view.in_maintenance(one.address):
-        reasons.append("in maintenance")
+        reasons.append("is in maintenance")
     if not one.binlog:
         reasons.append("has no binary log")
     elif not one.log_replica_updates:

@@ -64,7 +64,7 @@ class Course:
 def read(path: Path) -> Words:
     """The document of a case; fails on a word that the language does not have."""
     document = tomllib.loads(path.read_text())
-    unknown = set(document) - _TOP - set(LETTERS) - {"check"}
+    unknown = set(document) - _TOP - set(LETTERS) - {"check", "plan", "undo"}
     assert not unknown, f"{path.name} says {sorted(unknown)}, which means nothing"
     assert document.get("title"), f"{path.name} has no title"
     return document
@@ -122,7 +122,7 @@ def outcomes(document: Words) -> Iterator[tuple[Words, Words]]:
 def _command(words: Words) -> Command:
     values = dict(words)
     kind = CommandKind(values.pop("do"))
-    server = address(values.pop("to", "")) if "to" in values else ""
+    server = address(values.pop("to")) if "to" in values else ""
     return Command(kind, "shop", server, **values)
 
 
@@ -171,14 +171,15 @@ def _step(step: Step) -> str:
 def checks(document: Words) -> Iterator[tuple[str, list[str], list[str]]]:
     """For tables of step legality: (title, expected refusals, refusals) of each `check`."""
     for one in document["check"]:
-        along = course({**document, **{key: one[key] for key in ("policy", "memory", "before") if key in one}})
+        own = {key: one[key] for key in ("servers", "policy", "memory", "before") if key in one}
+        along = course({**document, **own})
         along.patch(document)
         along.patch(one)
         seen = along.see()
         view = look(along.policy, seen, remember(along.policy, seen, along.memory, along.now), along.now, _wall(along))
         plan, step = _plan(one.get("plan", document.get("plan", "failover a b"))), _read_step(one["step"])
         fences = {address(letter): FenceOutcome(word) for letter, word in one.get("fences", {}).items()}
-        refusals = forbidden(view, plan, step, fences, one.get("undo", False))
+        refusals = forbidden(view, plan, step, fences, one.get("undo", document.get("undo", False)))
         yield one["title"], one["refusals"], [refusal.code for refusal in refusals]
 
 
