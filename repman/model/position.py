@@ -7,8 +7,10 @@ counting.  Engines bring their own kind of position; the core uses only what sta
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any
+
+Gtids = tuple[tuple[int, int, int], ...]
+"""(domain, server, sequence) of each."""
 
 
 class Position(ABC):
@@ -57,7 +59,6 @@ class Position(ABC):
         return self.covers(other) or other.covers(self)
 
 
-@dataclass(frozen=True, slots=True)
 class MariadbGtid(Position):
     """A MariaDB position: the last GTID of each domain, and what is known of the way to it.
 
@@ -72,9 +73,25 @@ class MariadbGtid(Position):
     Source: MariaDB Knowledge Base, "Global Transaction ID" (gtid_binlog_state, gtid_strict_mode).
     """
 
-    last: tuple[tuple[int, int, int], ...] = ()
-    seen: tuple[tuple[int, int, int], ...] = ()
-    strict: bool = True
+    # No dataclass, so that the JSON encoder asks `to_json` instead of writing the fields; treat it as frozen.
+    __slots__ = ("_json", "last", "seen", "strict")
+
+    def __init__(self, last: Gtids = (), seen: Gtids = (), strict: bool = True) -> None:
+        self.last = last
+        self.seen = seen
+        self.strict = strict
+        self._json: dict[str, Any] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MariadbGtid):
+            return NotImplemented
+        return self is other or (self.last, self.seen, self.strict) == (other.last, other.seen, other.strict)
+
+    def __hash__(self) -> int:
+        return hash((self.last, self.seen, self.strict))
+
+    def __repr__(self) -> str:
+        return f"MariadbGtid({str(self)!r}, seen={_write(self.seen)!r}, strict={self.strict})"
 
     @classmethod
     def parse(cls, last: str, seen: str = "", strict: bool = True) -> MariadbGtid:
@@ -155,7 +172,9 @@ class MariadbGtid(Position):
 
     def to_json(self) -> dict[str, Any]:
         """Texts in MariaDB's own notation."""
-        return {"kind": "mariadb", "last": str(self), "seen": _write(self.seen), "strict": self.strict}
+        if self._json is None:
+            self._json = {"kind": "mariadb", "last": str(self), "seen": _write(self.seen), "strict": self.strict}
+        return self._json
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> MariadbGtid:
@@ -182,5 +201,5 @@ def _read(text: str) -> list[tuple[int, int, int]]:
     return gtids
 
 
-def _write(gtids: tuple[tuple[int, int, int], ...]) -> str:
+def _write(gtids: Gtids) -> str:
     return ",".join(f"{domain}-{server}-{sequence}" for domain, server, sequence in gtids)
