@@ -18,7 +18,8 @@ _NO_POSITION = 1236
 
 
 def change_source(world: MemoryWorld, replica: MemoryServer, source: str, heartbeat_period: float) -> None:
-    """CHANGE MASTER on stopped threads: the relay log goes, the position becomes the server's own."""
+    """CHANGE MASTER on stopped threads, with ``gtid_slave_pos`` set to all it has: the relay log goes."""
+    replica.applied = replica.log.latest()
     replica.channel = Channel(source, heartbeat_period=heartbeat_period, stored=replica.log.latest())
     replica.stalled_applier = False
 
@@ -173,7 +174,7 @@ def _transfer(world: MemoryWorld, replica: MemoryServer, channel: Channel, sourc
             event = events[at]
             if at > channel.skip.get(event.domain, -1):
                 channel.stored[event.domain] = event.gtid
-                if event.server_id != replica.server_id or _accepts_own(replica):
+                if event.server_id != replica.server_id or _accepts_own(replica, event):
                     channel.relay.append((event, now))
                 if channel.acknowledging and source.semi_sync.source_enabled:
                     source.acknowledged.append(event)
@@ -184,9 +185,10 @@ def _transfer(world: MemoryWorld, replica: MemoryServer, channel: Channel, sourc
         channel.last_sent = now
 
 
-def _accepts_own(replica: MemoryServer) -> bool:
+def _accepts_own(replica: MemoryServer, event: Event) -> bool:
     """A semi-sync replica takes back transactions of its own that its truncated log has lost."""
-    return replica.semi_sync.replica_enabled and replica.config.strict
+    lost = replica.log.index(event.gtid) is None
+    return lost and replica.semi_sync.replica_enabled and replica.config.strict
 
 
 def apply(world: MemoryWorld, replica: MemoryServer, seconds: float) -> None:
@@ -210,5 +212,7 @@ def apply(world: MemoryWorld, replica: MemoryServer, seconds: float) -> None:
             return
         channel.relay.popleft()
         replica.budget -= 1.0
+        replica.unflushed.clear()
         replica.log.append(event)
-        replica.tables.add(event.payload)
+        replica.applied[event.domain] = event.gtid
+        replica.commit_in_engine(event, world.now())

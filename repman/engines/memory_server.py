@@ -161,6 +161,8 @@ class MemoryServer:
             config.source_enabled, config.replica_enabled, config.timeout, config.waits_without_replica
         )
         self.channel: Channel | None = None
+        self.applied: dict[int, tuple[int, int, int]] = {}
+        """``gtid_slave_pos``: where replication goes on; what it wrote itself is not in it."""
         self.in_doubt: list[Write] = []
         """In the binary log, prepared in the engine, waiting for an acknowledgement; in order."""
         self.running: list[Write] = []
@@ -178,6 +180,9 @@ class MemoryServer:
         """The holder is gone and the server has not heard of it yet."""
         self.denies = False
         self.busy = False
+        self.unflushed: list[tuple[Event, float]] = []
+        """Committed, with the time: the engine's commit record is not on disk before the next transaction is prepared
+        or a second has passed, so that after a crash they are in doubt too, though clients were told."""
         self.locally_committed: list[Event] = []
         """Committed by a kill, though no client was told."""
 
@@ -199,8 +204,14 @@ class MemoryServer:
     def commit_to_log(self, payload: int, now: float) -> Event:
         """Give a local transaction its GTID."""
         event = Event(0, self.server_id, self.log.highest(0) + 1, payload, now)
+        self.unflushed.clear()
         self.log.append(event)
         return event
+
+    def commit_in_engine(self, event: Event, now: float) -> None:
+        """The storage engine has it."""
+        self.tables.add(event.payload)
+        self.unflushed.append((event, now))
 
     def execute(self, write: Write, now: float) -> None:
         """A client's statement reaches the server."""
@@ -222,7 +233,8 @@ class MemoryServer:
             self._finish(write, now)
 
     def _finish(self, write: Write, now: float) -> None:
-        self.tables.add(write.payload)
+        if write.event is not None:
+            self.commit_in_engine(write.event, now)
         write.end(WriteState.ACKNOWLEDGED, now)
 
     def finish_running(self, now: float) -> None:
@@ -249,8 +261,8 @@ class MemoryServer:
     def kill_sessions(self, now: float) -> tuple[Event, ...]:
         """KILL all client sessions; those that wait for an acknowledgement commit without one."""
         left = tuple(write.event for write in self.in_doubt if write.event is not None)
-        for write in self.in_doubt:
-            self.tables.add(write.payload)
+        for event in left:
+            self.commit_in_engine(event, now)
         for write in (*self.in_doubt, *self.running, *self.inbox):
             write.end(WriteState.LOST, now)
         self.in_doubt, self.running, self.inbox = [], [], []
@@ -283,7 +295,7 @@ class MemoryServer:
             return
         if channel.receiver is Receiver.STOPPED and not channel.applier_running:
             channel.relay.clear()
-            channel.stored = self.log.latest()
+            channel.stored = dict(self.applied)
         if applier and not channel.applier_running:
             channel.applier_running, channel.applier_errno, channel.applier_error = True, 0, ""
         if receiver and channel.receiver is Receiver.STOPPED:
@@ -315,13 +327,21 @@ class MemoryServer:
         """
         self.process, self.boot = Process.RUNNING, self.boot + 1
         doubtful = {write.event for write in self.in_doubt if write.event is not None}
-        self.in_doubt = []
+        doubtful |= {event for event, _ in self.unflushed}
+        self.in_doubt, self.unflushed = [], []
         keep = len(self.log.events)
         if self.truncates and self.config.replica_enabled:
             while keep and self.log.events[keep - 1] in doubtful:
                 keep -= 1
         if keep < len(self.log.events):
+            self.tables -= {event.payload for event in self.log.events[keep:]}
             self.log.replace(self.log.events[:keep])
+            latest = self.log.latest()
+            self.applied = {
+                domain: gtid if self.log.index(gtid) is not None else latest[domain]
+                for domain, gtid in self.applied.items()
+                if domain in latest
+            }
         self.tables.update(event.payload for event in self.log.events if event in doubtful)
         config = self.config
         self.read_only = config.read_only

@@ -142,6 +142,8 @@ def _drain(acting: Acting, server: MemoryServer, step: Step) -> Outcome:
 
 def _catch_up(acting: Acting, server: MemoryServer, step: Step) -> Outcome:
     source = acting.source(step)
+    if server.executed().covers(source.executed()):
+        return Outcome(True, "it has all of it already")
     if server.channel is None or server.channel.source != step.source or not _runs(server):
         outcome = _follow(acting, server, step)
         if not outcome.ok:
@@ -164,7 +166,11 @@ def _applier_failed(server: MemoryServer) -> bool:
 
 
 def _promote(acting: Acting, server: MemoryServer, step: Step) -> Outcome:
+    if not server.read_only and not _shut(acting, server)[1]:
+        return Outcome(False, "it cannot be made read-only: writes keep it open")
     if server.channel is not None:
+        if not server.executed().covers(server.received()):
+            return Outcome(False, f"received {server.received()} is not applied, only {server.executed()}")
         outcome = _stop_receiving(acting, server, step)
         if not outcome.ok:
             return outcome
@@ -191,9 +197,10 @@ def _follow(acting: Acting, server: MemoryServer, step: Step) -> Outcome:
         if not closed:
             return Outcome(False, "it cannot be made read-only: writes keep it open")
     channel, beat = server.channel, acting.heartbeat_period
-    if channel is None or channel.source != step.source or channel.heartbeat_period != beat:
-        if refusal := _would_lose(server, source.executed()):
-            return Outcome(False, refusal)
+    follows = channel is not None and channel.source == step.source and channel.heartbeat_period == beat
+    if not (follows and _runs(server)) and (refusal := _would_lose(server, source.executed())):
+        return Outcome(False, refusal)
+    if not follows:
         _end_source_role(acting, server)
         change_source(acting.world, server, step.source, beat)
         server.start_threads()
@@ -267,7 +274,7 @@ def _semi_sync_off(acting: Acting, server: MemoryServer, step: Step) -> Outcome:
 def _clean(acting: Acting, server: MemoryServer, step: Step) -> Outcome:
     if server.in_doubt:
         return Outcome(False, "commits wait for an acknowledgement")
-    server.channel = None
+    server.channel, server.applied = None, {}
     server.log.replace([])
     return Outcome(True, "no replication, no binary log, no position")
 

@@ -19,6 +19,8 @@ CLIENTS = "clients"
 """The node of the network where clients and proxies stand."""
 QUANTUM = 0.01
 _LEAST = 1e-6
+_FLUSH = 1.0
+"""Seconds after which the storage engine writes its log to disk though nobody asked for it."""
 
 
 class MemoryWorld:
@@ -99,6 +101,8 @@ class MemoryWorld:
             server.orphaned, server.lease_holder = False, ""
         while server.acknowledged:
             server.acknowledge(server.acknowledged.popleft(), self._now)
+        if server.unflushed and self._now - server.unflushed[-1][1] > _FLUSH:
+            server.unflushed.clear()
         replication.judge_semi_sync(self, server)
         if server.running:
             server.finish_running(self._now)
@@ -196,7 +200,8 @@ class MemoryWorld:
         write = self.client_write(address, bypass=True)
         if write in server.in_doubt:
             server.in_doubt.remove(write)
-            server.tables.add(write.payload)
+            if write.event is not None:
+                server.commit_in_engine(write.event, self._now)
             write.end(WriteState.LOST, self._now)
         return write
 

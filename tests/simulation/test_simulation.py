@@ -25,7 +25,7 @@ def judged(scenario: Scenario, sim: Simulation) -> list[str]:
 @pytest.mark.parametrize(
     "scenario",
     [
-        pytest.param(one, id=one.name, marks=[pytest.mark.xfail(reason=one.known)] if one.known else [])
+        pytest.param(one, id=one.name, marks=[pytest.mark.xfail(reason=one.known, strict=True)] if one.known else [])
         for one in SCENARIOS
     ],
 )

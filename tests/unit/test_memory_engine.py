@@ -146,12 +146,28 @@ def test_a_restart_as_replica_cuts_the_tail_in_doubt_and_a_plain_one_keeps_it() 
         assert sim.servers[A].read_only
 
 
+def test_a_restart_as_replica_may_forget_even_what_a_client_was_told() -> None:
+    """Without a waiting commit: the engine's commit record of the last transaction was not on disk yet."""
+    for pause, left in ((0.1, 1), (1.5, 2)):
+        sim = world()
+        sim.servers[A].semi_sync.source_enabled = False
+        first, last = sim.client_write(A), sim.client_write(A)
+        assert told(first) == told(last) == WriteState.ACKNOWLEDGED
+        sim.cut(A, B)
+        sim.cut(A, C)
+        sim.sleep(pause)
+        sim.restart(A)
+        sim.sleep(1.0)
+        assert len(sim.servers[A].log.events) == len(sim.servers[A].tables) == left
+
+
 def test_a_tail_is_not_cut_below_a_locally_committed_transaction() -> None:
     sim = world()
     sim.cut(A, B)
     sim.cut(A, C)
     sim.client_write(A)
     sim.servers[A].kill_sessions(sim.now())
+    sim.sleep(1.5)
     sim.client_write(A)
     sim.restart(A)
     sim.sleep(1.0)
