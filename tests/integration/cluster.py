@@ -26,6 +26,7 @@ from repman.model.snapshot import Snapshot
 from repman.orchestrators import network
 from repman.orchestrators.haproxy_files import READ_BACKEND, WRITE_BACKEND
 from repman.orchestrators.sandbox import Sandbox
+from repman.proxies.haproxy_runtime import RuntimeSocket
 from repman.state.bus import ask
 from repman.state.journal import Journal
 from repman.state.snapshots import SnapshotReader
@@ -274,7 +275,19 @@ class World:
             told = replica.replica()
             assert (told["Slave_IO_Running"], told["Slave_SQL_Running"]) == ("Yes", "Yes")
             assert f"{told['Master_Host']}:{told['Master_Port']}" == seen.writer
+        assert self.in_maintenance() == []
         return seen
+
+    def haproxy_says(self, command: str) -> str:
+        """HAProxy's answer to a command on its runtime socket."""
+        haproxy = self.sandbox.haproxy
+        assert haproxy is not None
+        return RuntimeSocket(haproxy.stats_socket).ask(command, 2.0)
+
+    def in_maintenance(self) -> list[str]:
+        """Servers that HAProxy was told to leave out altogether."""
+        lines = [line.split() for line in self.haproxy_says("show servers state").splitlines()[2:] if line]
+        return [f"{words[1]}/{words[3]}" for words in lines if int(words[6]) & 0x09]
 
     def nothing_lost(self, traffic: Traffic) -> None:
         """Stop the writers and compare what they were told with what the writer has."""
@@ -365,3 +378,18 @@ def free_port() -> int:
 def listens(port: int) -> bool:
     with socket.socket() as connection:
         return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def state(seen: Snapshot, server: Server) -> ServerState:
+    """That server's state, as published."""
+    return next(view.state for view in seen.servers if view.policy.address == server.address)
+
+
+def codes(seen: Snapshot) -> set[str]:
+    """The codes of all problems."""
+    return {problem.code for problem in seen.problems}
+
+
+def refused(seen: Snapshot) -> set[str]:
+    """The codes of why nothing is done."""
+    return {refusal.code for refusal in seen.refusals}

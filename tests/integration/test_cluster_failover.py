@@ -10,28 +10,15 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from cluster import World
+from cluster import World, codes, state
 from cluster_traffic import DATABASE
 from mariadb_stand import Server, wait_until
 
 from repman.model.decision import ServerState
-from repman.model.snapshot import Snapshot
 
 ROUNDS = int(os.environ.get("REPMAN_ROUNDS", "3"))
 SOON = 10.0
 """Seconds that are plenty on a busy machine; the figures are measured by the benches."""
-
-
-def state(seen: Snapshot, server: Server) -> ServerState:
-    return next(view.state for view in seen.servers if view.policy.address == server.address)
-
-
-def codes(seen: Snapshot) -> set[str]:
-    return {problem.code for problem in seen.problems}
-
-
-def refused(seen: Snapshot) -> set[str]:
-    return {refusal.code for refusal in seen.refusals}
 
 
 def test_kill_of_the_writer(world: World) -> None:
