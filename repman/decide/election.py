@@ -125,9 +125,16 @@ def _preference(view: View, policy: ServerPolicy, one: ServerSeen, prefer: str) 
         policy.preferred is None,
         policy.preferred or 0,
         one.backlog,
-        bool(view.seen.replicas_of(one.address)) and one.address != view.writer,
+        _standing(view, one),
         view.policy.addresses.index(one.address),
     )
+
+
+def _standing(view: View, one: ServerSeen) -> int:
+    """One that a broken-off plan promoted already comes first, a relay last: its replicas are spared the move."""
+    if not view.seen.replicas_of(one.address):
+        return 1
+    return 2 if one.links else 0
 
 
 def _donor(view: View, winner: ServerSeen, others: list[ServerSeen]) -> tuple[str, tuple[Refusal, ...]]:

@@ -15,6 +15,7 @@ from repman.decide.view import View, errant
 from repman.decide.witness import Life, Testimony
 from repman.model.observation import Receiver, ServerSeen
 from repman.model.plan import Plan, PlanKind, Step, StepKind
+from repman.model.position import Position
 from repman.model.problem import Refusal
 
 
@@ -104,7 +105,7 @@ def _replace(view: View, election: Election, kind: PlanKind, reason: str, assump
     replicas = [
         one
         for one in view.seen.answering()
-        if one.address not in (old, winner) and _may_follow(view, one) and not _stays_below(view, one, winner)
+        if one.address not in (old, winner) and _may_follow(view, one, winner) and not _stays_below(view, one, winner)
     ]
     steps = [
         *_take_out(view, winner),
@@ -195,7 +196,7 @@ def _fetch_all(view: View, election: Election) -> Iterator[Step]:
 def _attach(view: View, winner: str, replicas: list[ServerSeen]) -> Iterator[Step]:
     """The nearest replica first, then open, then the others: none of them can hold up the writes."""
     patience = view.policy.drain_timeout
-    ordered = sorted(replicas, key=lambda one: (one.backlog, view.policy.addresses.index(one.address)))
+    ordered = sorted(replicas, key=lambda one: (not one.links, one.backlog, view.policy.addresses.index(one.address)))
     if ordered:
         yield Step(StepKind.DRAIN, ordered[0].address, timeout=patience, essential=False)
         yield Step(StepKind.FOLLOW, ordered[0].address, winner, essential=False)
@@ -211,10 +212,18 @@ def _attach(view: View, winner: str, replicas: list[ServerSeen]) -> Iterator[Ste
             yield Step(StepKind.START, old, essential=False)
 
 
-def _may_follow(view: View, one: ServerSeen) -> bool:
-    return (
-        not view.in_maintenance(one.address) and not errant(view, one) and bool(one.links or one.address == view.writer)
-    )
+def _may_follow(view: View, one: ServerSeen, winner: str) -> bool:
+    """A replica; or a server that follows nobody (a plan broke off) and has nothing that the winner lacks."""
+    if view.in_maintenance(one.address) or errant(view, one):
+        return False
+    if one.links or one.address == view.writer:
+        return True
+    has, wins = one.received, view.seen.server(winner).received
+    return view.policy.rejoin and not one.open and not (has is None or has.is_empty()) and _covered(has, wins)
+
+
+def _covered(has: Position, wins: Position | None) -> bool:
+    return wins is not None and wins.covers(has)
 
 
 def _loss(view: View, winner: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from repman.decide.election import Election
 from repman.decide.view import View
 from repman.decide.witness import Life
+from repman.model.memory import ServerMemory
 from repman.model.observation import ServerSeen
 from repman.model.policy import UnackedPolicy, UnknownFencePolicy
 from repman.model.problem import Refusal
@@ -73,7 +74,8 @@ def keeps_acknowledged(view: View, election: Election, without: Collection[str] 
         remembered = view.memory.server(one.address)
         if one.address in (view.writer, election.winner) or one.address in without:
             continue
-        if (not one.answered or one.received is None) and (remembered.acker or unknown_past):
+        may_hold_more = remembered.acker or unknown_past or _had_more(view, election, remembered)
+        if (not one.answered or one.received is None) and may_hold_more:
             refusals.append(
                 Refusal(
                     "acker-missing",
@@ -107,6 +109,15 @@ def _was_unprotected(view: View, election: Election, winner: ServerSeen) -> tupl
 def election_of_same(view: View, winner: ServerSeen) -> bool:
     """Whether the elected server is the writer itself, come back."""
     return winner.address == view.writer
+
+
+def _had_more(view: View, election: Election, absent: ServerMemory) -> bool:
+    """Whether a server that is absent now had received cluster transactions that the elected one cannot get."""
+    highest, writer = absent.highest_received, view.memory.writer_position
+    if highest is None or writer is None or not writer.covers(highest):
+        return False
+    known = [view.seen.server(address).received for address in (election.winner, election.donor) if address]
+    return not any(position is not None and position.covers(highest) for position in known)
 
 
 def _shrunk(view: View, election: Election) -> list[Refusal]:

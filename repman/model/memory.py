@@ -86,7 +86,8 @@ class Memory:
 
     def with_writer(self, address: str) -> Memory:
         """This memory after that server was opened by a plan."""
-        return replace(self, writer=address, writer_position=None, reopen=False, condemned="")
+        exposed = self.exposed if address == self.writer else None
+        return replace(self, writer=address, writer_position=None, reopen=False, condemned="", exposed=exposed)
 
     def with_server(self, server: ServerMemory) -> Memory:
         """This memory with that server's part replaced or added."""
