@@ -143,17 +143,36 @@ def _shrunk(view: View, election: Election) -> list[Refusal]:
 
 
 def nobody_else_open(view: View, winner: str) -> tuple[Refusal, ...]:
-    """A server that replicates from nobody and is open may hold writes that somebody moved there by hand."""
+    """A server that follows none of ours and is open may hold writes that somebody moved there by hand."""
     return tuple(
         Refusal(
             "another-open",
-            f"{view.name(one.address)} accepts writes and follows nobody: if they were moved there by hand, let the"
+            f"{view.name(one.address)} accepts writes and follows none of ours: if they were moved there by hand, let the"
             " others follow it; else close it, or force the failover, which closes it",
             one.address,
         )
         for policy, one in view.members()
-        if one.open and not one.links and one.address not in (view.writer, winner) and not policy.keep_read_only_alone
+        if one.open
+        and one.address not in (view.writer, winner)
+        and not policy.keep_read_only_alone
+        and not _follows_ours(view, one)
     )
+
+
+def no_replica_open(view: View, winner: str) -> tuple[Refusal, ...]:
+    """A switchover closes nobody beside the old writer: a writable replica is repaired first."""
+    return tuple(
+        Refusal("another-open", f"the replica {view.name(one.address)} accepts writes: close it first", one.address)
+        for policy, one in view.members()
+        if one.open
+        and one.address not in (view.writer, winner)
+        and not policy.keep_read_only_alone
+        and _follows_ours(view, one)
+    )
+
+
+def _follows_ours(view: View, one: ServerSeen) -> bool:
+    return any(link.source in view.policy.addresses for link in one.links)
 
 
 def fence_allows(view: View, controlled: bool) -> tuple[Refusal, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repman.decide.election import lag_of, reasons_against
-from repman.decide.guards import may_act, nobody_else_open
+from repman.decide.guards import may_act, no_replica_open, nobody_else_open
 from repman.decide.proposal import Proposal
 from repman.decide.view import View
 from repman.decide.witness import Life
@@ -25,7 +25,7 @@ def switchover(view: View, wanted: str = "", force_reason: str = "") -> Proposal
     candidates = [(policy, one) for policy, one in view.members() if one.address != view.writer]
     unfit = {one.address: _reasons(view, policy, one) for policy, one in candidates}
     ranking = tuple(f"{policy.name}: {'; '.join(unfit[one.address]) or 'ready'}" for policy, one in candidates)
-    refusals = [*may_act(view), *nobody_else_open(view, wanted)]
+    refusals = [*may_act(view), *nobody_else_open(view, wanted), *no_replica_open(view, wanted)]
     if wanted:
         candidates = [pair for pair in candidates if pair[1].address == wanted]
         if unfit[wanted]:

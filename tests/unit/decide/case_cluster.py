@@ -101,7 +101,7 @@ def server_seen(letter: str, words: Words, now: float, beats: dict[str, int]) ->
     if reach is not Reach.ANSWERED:
         return ServerSeen(address(letter), reach, now, error=words.get("error", ""))
     executed = gtid(words["executed"])
-    received = gtid(words["received"]).union(executed) if "received" in words else executed
+    received = gtid(words["received"]).union(executed) if "received" in words and words["follows"] else executed
     return ServerSeen(
         address(letter),
         reach,
