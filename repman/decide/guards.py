@@ -69,6 +69,8 @@ def keeps_acknowledged(view: View, election: Election, without: Collection[str] 
         return ()
     winner = view.seen.server(election.winner)
     refusals = list(_was_unprotected(view, election, winner))
+    if _writer_vouches(view):
+        return tuple(refusals)
     unknown_past = not view.memory.server(view.writer).open_boot
     for one in view.seen.servers:
         remembered = view.memory.server(one.address)
@@ -84,8 +86,43 @@ def keeps_acknowledged(view: View, election: Election, without: Collection[str] 
                     one.address,
                 )
             )
+    refusals += _restarted(view)
     refusals += _shrunk(view, election)
     return tuple(refusals)
+
+
+def _writer_vouches(view: View) -> bool:
+    """Whether the writer is back with all that it ever acknowledged, so that no replica need be asked for it.
+
+    The elected server covers what the writer has.  Replicas may have received more than that: commits which the
+    writer had sent and, when it died, had not told anybody of.
+    """
+    writer = view.writer_seen
+    if writer is None or not writer.answered:
+        return False
+    return writer.inventory is not None and writer.inventory.commits_survive
+
+
+def _restarted(view: View) -> list[Refusal]:
+    """Ackers whose process is another one than when the writer was last seen open, while the writer is away.
+
+    A restart discards what was received and not applied; since when the writer acknowledged the last write is not
+    known, nor is what the restarted one had received by then.  A writer that is back has all of it itself.
+    """
+    writer = view.writer_seen
+    if writer is not None and writer.answered:
+        return []
+    return [
+        Refusal(
+            "acker-restarted",
+            f"{view.name(one.address)} was restarted since {view.name(view.writer)} was last seen and may have lost "
+            "acknowledged writes that it had received: bring the old writer back, or force the failover and accept "
+            "the loss",
+            one.address,
+        )
+        for one in view.seen.answering()
+        if (remembered := view.memory.server(one.address)).acker and remembered.acker_boot not in ("", one.boot)
+    ]
 
 
 def _was_unprotected(view: View, election: Election, winner: ServerSeen) -> tuple[Refusal, ...]:

@@ -134,6 +134,7 @@ def _remember_server(
         acker=before.acker
         if open_writer is None
         else _receiving(one, writer) or (before.acker and uncounted.among_all and not _stopped(one, writer)),
+        acker_boot=before.acker_boot if open_writer is None else one.boot,
         open_boot=one.boot if one.open else before.open_boot,
         fenced_unknown=before.fenced_unknown and one.open and one.address != writer,
     )

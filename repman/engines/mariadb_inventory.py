@@ -72,6 +72,7 @@ def read_inventory(server: Acting, ours: Collection[str], pace: Pace) -> Invento
         user_schemas=_schemas(server, pace),
         binlog_filters=_binlog_filters(server, pace),
         replication_filters=_filters({name: values.get(name, "") for name in _REPLICATION_FILTERS}),
+        commits_survive=values.get("innodb_flush_log_at_trx_commit") == "3" and values.get("sync_binlog") == "1",
         variables=tuple((name, values[name]) for name in VARIABLES if name in values),
     )
 

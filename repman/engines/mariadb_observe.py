@@ -26,7 +26,7 @@ VOTE_SECONDS = 15
 OPENING = (
     f"SET SESSION wait_timeout={VOTE_SECONDS}, autocommit=1, lock_wait_timeout=1;"
     "SELECT @@version, @@version_comment, @@global.log_bin, @@global.log_slave_updates,"
-    " UNIX_TIMESTAMP() - CAST(VARIABLE_VALUE AS INTEGER)"
+    " UNIX_TIMESTAMP() - CAST(VARIABLE_VALUE AS INTEGER), VARIABLE_VALUE"
     " FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME'"
 )
 
@@ -76,12 +76,14 @@ class Identity:
     log_replica_updates: bool
     started: int
     """Unix seconds at which the server started, by its own clock."""
+    uptime: int
+    """Seconds it had been running at the login."""
 
     @classmethod
     def read(cls, row: Row) -> Identity:
         """Read the row that OPENING gives."""
-        version, comment, log_bin, updates, started = texts(row)
-        return cls(ServerVersion.parse(version, comment), log_bin == "1", updates == "1", int(started))
+        version, comment, log_bin, updates, started, uptime = texts(row)
+        return cls(ServerVersion.parse(version, comment), log_bin == "1", updates == "1", int(started), int(uptime))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ class Watch:
         self._reader = LookReader()
         self._identity: Identity | None = None
         self._boot = ""
-        self._session = 0
+        self._born = 0.0
+        self._answered_at = 0.0
         self._late = False
         self._lost: tuple[Reach, str] | None = None
         self._redials = 0
@@ -138,13 +139,23 @@ class Watch:
         self._wire, self._late = wire, False
         self._holders.clear()
         identity = Identity.read(wire.facts)
-        before = self._identity
-        same = before is not None and abs(before.started - identity.started) <= SAME_START
-        if not same or wire.session <= self._session:
-            self._boot = f"{identity.started}.{wire.session}" if same else str(identity.started)
-        self._identity, self._session = identity, wire.session
+        if not self._same_process(identity):
+            self._boot = f"{identity.started}.{wire.session}"
+            self._born = time.monotonic() - identity.uptime
+        self._identity = identity
         if self.unfinished:
             self._ask()
+
+    def _same_process(self, identity: Identity) -> bool:
+        """Whether the server lives on since the last look that it answered.
+
+        The times of two starts that follow each other closely cannot be told apart; then it counts as started
+        anew, for what depends on that is only what a restarted server may have lost.
+        """
+        before = self._identity
+        if before is None or abs(before.started - identity.started) > SAME_START:
+            return False
+        return self._answered_at - self._born > 2 * SAME_START
 
     def _ask(self) -> None:
         assert self._wire is not None
@@ -191,10 +202,11 @@ class Watch:
             return
         self._note_holder(look, answer.results[3:])
         assert self._identity is not None
+        self._answered_at = time.monotonic()
         self.seen = ServerSeen(
             address=self.target.address,
             reach=Reach.ANSWERED,
-            at=time.monotonic(),
+            at=self._answered_at,
             version=self._identity.version,
             server_id=look.server_id,
             boot=self._boot,

@@ -39,6 +39,8 @@ class ServerMemory:
     """A failover went on without proof that this old writer is fenced."""
     unacknowledged: str = ""
     """Transactions it committed that no client was told of, noted when it was fenced."""
+    acker_boot: str = ""
+    """The run of its process at that look: one that was restarted since may have lost what it acknowledged."""
     open_boot: str = ""
     """The run of the server process (`ServerSeen.boot`) in which it was last seen open."""
 

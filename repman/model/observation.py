@@ -119,6 +119,8 @@ class Inventory:
     """Client accounts whose rights bypass ``read_only``: fencing cannot hold them."""
     user_schemas: tuple[str, ...] = ()
     """Schemas that are not the server's own."""
+    commits_survive: bool = False
+    """Whether a commit that a client was told of is on this server after any crash of it, however it is started."""
     binlog_filters: str = ""
     replication_filters: str = ""
     variables: tuple[tuple[str, str], ...] = ()

@@ -128,7 +128,7 @@ def test_an_answer_that_is_none_is_a_value_error():
 
 
 def test_identity():
-    identity = Identity.read((b"10.11.6-MariaDB-log", b"Debian", b"1", b"0", b"1700000000"))
+    identity = Identity.read((b"10.11.6-MariaDB-log", b"Debian", b"1", b"0", b"1700000000", b"77"))
     assert identity.version.at_least(10, 11)
     assert identity.binlog
     assert not identity.log_replica_updates
