@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from cluster import CLUSTER, PASSWORD, World, free_port, listens
+from cluster import World, free_port, listens
+from cluster_repman import CLUSTER, PASSWORD
 from mariadb_stand import wait_until
 
 

@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 
 import pytest
-from cluster import World
+from cluster import World, at_step
 from cluster_traffic import Traffic
 
-from repman.model.command import Receipt
 from repman.model.plan import StepKind
-from repman.model.snapshot import Snapshot
 
 BACK_WITHIN = 3.0
 """Seconds without writes that a switchover may cost which is undone: two, and one for a busy machine."""
-
-
-def at_step(seen: Snapshot, kind: str) -> bool:
-    """Whether a running plan has done its first step of that kind."""
-    plan = seen.plan
-    if plan is None or plan.state != "running":
-        return False
-    return any(step.kind == kind for step in plan.steps[: plan.current + 1])
-
-
-def in_background(world: World, kind: str, server: str = "") -> tuple[threading.Thread, list[Receipt]]:
-    came: list[Receipt] = []
-    thread = threading.Thread(target=lambda: came.append(world.repman.ask(kind, server)))
-    thread.start()
-    return thread, came
 
 
 def roles(world: World) -> list[tuple[bool, str]]:
@@ -124,7 +106,7 @@ def undone_by_a_freeze(world: World, traffic: Traffic, step: StepKind) -> bool:
     """Freeze the target when the plan has come to that step; False when the switchover was quicker."""
     old, target = world.writer, world.replicas[0]
     world.repman.until(lambda seen: all((link.lag or 0) < 1 for link in seen.server(target.address).seen.links), "calm")
-    thread, came = in_background(world, "switchover", target.address)
+    thread, came = world.repman.in_background("switchover", target.address)
     world.repman.until(lambda seen: at_step(seen, step), f"the step {step}")
     with world.frozen(target):
         thread.join(30)

@@ -8,7 +8,8 @@ import threading
 import time
 
 import pytest
-from cluster import CLUSTER, Repman, World, free_port
+from cluster import World, free_port
+from cluster_repman import Repman
 from mariadb_stand import wait_until
 
 from repman.errors import MonitorDown, StateError
@@ -16,14 +17,6 @@ from repman.model.snapshot import Snapshot
 from repman.state.record import JournalledPlan
 
 ROUNDS = int(os.environ.get("REPMAN_ROUNDS", "3"))
-
-
-def plans(repman: Repman) -> list[JournalledPlan]:
-    journal = repman.journal()
-    try:
-        return journal.plans(CLUSTER)
-    finally:
-        journal.close()
 
 
 def kill_at(repman: Repman, kind: str, step: int) -> str:
@@ -43,7 +36,7 @@ def ended(repman: Repman, plan_id: str) -> JournalledPlan:
     """That plan, when nothing is left open of it."""
 
     def found() -> JournalledPlan | None:
-        return next((plan for plan in plans(repman) if plan.id == plan_id and plan.state != "running"), None)
+        return next((plan for plan in repman.plans() if plan.id == plan_id and plan.state != "running"), None)
 
     wait_until(found, 30, f"the end of the plan {plan_id}")
     plan = found()
@@ -110,14 +103,14 @@ def test_monitor_killed_again_and_again(world: World, kind: str) -> None:
 def test_writes_go_on_without_repman_and_it_moves_nothing_when_it_is_back(world: World) -> None:
     with world.traffic() as traffic:
         writer = world.writer
-        before = len(plans(world.repman))
+        before = len(world.repman.plans())
         world.repman.kill()
         traffic.flows(300)
         assert world.only_open() is writer
         world.repman.start()
         world.healthy()
         assert world.only_open() is writer
-        assert len(plans(world.repman)) == before
+        assert len(world.repman.plans()) == before
         traffic.flows(50)
         assert traffic.longest_gap() < 2.0
         assert traffic.errors == []
@@ -132,7 +125,7 @@ def test_a_repman_without_memories_adopts_the_cluster_as_it_is(world: World) -> 
         world.repman.start()
         world.healthy()
         assert world.only_open() is writer
-        assert plans(world.repman) == []
+        assert world.repman.plans() == []
         assert traffic.errors == []
     world.nothing_lost(traffic)
 
@@ -169,7 +162,7 @@ def test_a_second_repman_refuses_and_takes_over_when_the_first_is_gone(world: Wo
             writer.kill()
             died = time.monotonic()
             assert traffic.first_after(died) < 20.0
-            assert [plan.plan.kind for plan in plans(second)] == []
+            assert [plan.plan.kind for plan in second.plans()] == []
             writer.start()
             world.healthy()
 
