@@ -86,7 +86,9 @@ class MemoryDriver:
         for server in self.world.servers.values():
             if self.reach(server) is Reach.ANSWERED:
                 schemas = ("app",) if server.tables else ()
-                self._inventories[server.address] = Inventory(self.world.now(), user_schemas=schemas)
+                self._inventories[server.address] = Inventory(
+                    self.world.now(), user_schemas=schemas, commits_survive=server.config.flushes_commits
+                )
 
     def perform(self, step: Step, timeout: float, waiting: Callable[[], None]) -> Outcome:
         """See `ClusterDriver`."""

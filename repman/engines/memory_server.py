@@ -138,6 +138,8 @@ class MemoryConfig:
     start_seconds: float = 0.3
     apply_rate: float = 20_000.0
     """Events a second that its applier manages."""
+    flushes_commits: bool = True
+    """A commit is on disk before its client is told (``innodb_flush_log_at_trx_commit`` 3), not a moment later."""
     apply_delay: float = 0.0
     """Seconds its applier waits after an event was written (``MASTER_DELAY``)."""
 
@@ -211,7 +213,8 @@ class MemoryServer:
     def commit_in_engine(self, event: Event, now: float) -> None:
         """The storage engine has it."""
         self.tables.add(event.payload)
-        self.unflushed.append((event, now))
+        if not self.config.flushes_commits:
+            self.unflushed.append((event, now))
 
     def execute(self, write: Write, now: float) -> None:
         """A client's statement reaches the server."""

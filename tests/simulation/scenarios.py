@@ -273,10 +273,12 @@ SCENARIOS = (
     ),
     Scenario("whole-cluster", _whole_cluster(as_replicas=False), 40.0),
     Scenario("whole-cluster-uncontrolled", _whole_cluster(as_replicas=False), 40.0, _uncontrolled),
+    Scenario("whole-cluster-as-replicas", _whole_cluster(as_replicas=True), 40.0),
     Scenario(
-        "whole-cluster-as-replicas",
+        "whole-cluster-as-replicas-unflushed",
         _whole_cluster(as_replicas=True),
         40.0,
+        config=MemoryConfig(flushes_commits=False),
         known="I2: started as semi-sync replicas all servers cut off their last commits, acknowledged ones too "
         "(seen on real servers: 2 of 5 rounds lost 3 and 4 acknowledged writes)",
     ),

@@ -148,8 +148,9 @@ def test_a_restart_as_replica_cuts_the_tail_in_doubt_and_a_plain_one_keeps_it() 
 
 def test_a_restart_as_replica_may_forget_even_what_a_client_was_told() -> None:
     """Without a waiting commit: the engine's commit record of the last transaction was not on disk yet."""
-    for pause, left in ((0.1, 1), (1.5, 2)):
+    for flushes, pause, left in ((False, 0.1, 1), (False, 1.5, 2), (True, 0.1, 2)):
         sim = world()
+        sim.servers[A].config = MemoryConfig(flushes_commits=flushes)
         sim.servers[A].semi_sync.source_enabled = False
         first, last = sim.client_write(A), sim.client_write(A)
         assert told(first) == told(last) == WriteState.ACKNOWLEDGED
