@@ -69,7 +69,7 @@ def _closed_by_hand(view: View) -> list[Refusal]:
     if writer is None or view.memory.reopen:
         return []
     remembered = view.memory.server(view.writer)
-    if remembered.open_boot == writer.boot:
+    if writer.ran_as(remembered.open_boot):
         return [
             Refusal(
                 "closed-by-hand",

@@ -121,7 +121,9 @@ def _restarted(view: View) -> list[Refusal]:
             one.address,
         )
         for one in view.seen.answering()
-        if (remembered := view.memory.server(one.address)).acker and remembered.acker_boot not in ("", one.boot)
+        if (remembered := view.memory.server(one.address)).acker
+        and remembered.acker_boot
+        and not one.ran_as(remembered.acker_boot)
     ]
 
 

@@ -15,11 +15,11 @@ from repman.engines.mariadb_observe import (
 )
 from repman.engines.mysqldial import Dial, Target, reach_of_number
 from repman.engines.mysqlwire import Answer, Result, Wire, WireClosed, texts
-from repman.model.observation import Inventory, Reach, ServerSeen
+from repman.model.observation import START_TOLERANCE, Inventory, Reach, ServerSeen
 
 REDIALS = 3
 """Connections tried in one look after one was closed: a dying process refuses only when all of it is gone."""
-SAME_START = 2
+SAME_START = START_TOLERANCE
 """Seconds by which a server's idea of its own start may drift when its clock is corrected."""
 
 
@@ -140,7 +140,8 @@ class Watch:
         self._holders.clear()
         identity = Identity.read(wire.facts)
         if not self._same_process(identity):
-            self._boot = f"{identity.started}.{wire.session}"
+            young = identity.uptime <= 2 * SAME_START
+            self._boot = f"{identity.started}.{wire.session}" if young else f"~{identity.started}"
             self._born = time.monotonic() - identity.uptime
         self._identity = identity
         if self.unfinished:

@@ -11,6 +11,9 @@ from enum import StrEnum
 from repman.model.position import Position
 from repman.model.version import ServerVersion
 
+START_TOLERANCE = 2
+"""Seconds by which two readings of a server's start may differ."""
+
 
 class Reach(StrEnum):
     """How our own attempt to talk to a server ended.
@@ -140,7 +143,8 @@ class ServerSeen:
     version: ServerVersion | None = None
     server_id: int = 0
     boot: str = ""
-    """Changes when the server process was restarted."""
+    """Identifies the run of the server process.  ``~`` and a Unix time: started about then, which is as much as an
+    observer knows that came later; compare with `ran_as`."""
     read_only: bool | None = None
     executed: Position | None = None
     """What it has committed or applied."""
@@ -167,6 +171,15 @@ class ServerSeen:
     def open(self) -> bool:
         """Whether it would accept client writes."""
         return self.answered and self.read_only is False
+
+    def ran_as(self, boot: str) -> bool:
+        """Whether this is still the process that was known by `boot`, perhaps to another observer."""
+        if self.boot == boot:
+            return True
+        starts = [text.removeprefix("~").partition(".")[0] for text in (self.boot, boot)]
+        if not (self.boot.startswith("~") or boot.startswith("~")) or not all(text.isdigit() for text in starts):
+            return False
+        return abs(int(starts[0]) - int(starts[1])) <= START_TOLERANCE
 
     @property
     def link(self) -> Link | None:
@@ -214,7 +227,12 @@ class ClusterSeen:
     cluster: str
     at: float
     servers: tuple[ServerSeen, ...]
-    proxies: tuple[ProxySeen, ...] = field(default=())
+    proxies: tuple[ProxySeen, ...] = ()
+    _answering: tuple[ServerSeen, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        answering = tuple(seen for seen in self.servers if seen.reach is Reach.ANSWERED)
+        object.__setattr__(self, "_answering", answering)
 
     def server(self, address: str) -> ServerSeen:
         """That server's part; raises KeyError for an address that is not configured."""
@@ -225,8 +243,8 @@ class ClusterSeen:
 
     def answering(self) -> tuple[ServerSeen, ...]:
         """The servers that answered."""
-        return tuple(seen for seen in self.servers if seen.answered)
+        return self._answering
 
     def replicas_of(self, address: str) -> tuple[ServerSeen, ...]:
         """The answering servers that have a channel from that one."""
-        return tuple(seen for seen in self.servers if seen.answered and seen.follows(address))
+        return tuple(seen for seen in self._answering if seen.links and seen.follows(address))
