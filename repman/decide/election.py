@@ -82,10 +82,13 @@ def reasons_against(view: View, policy: ServerPolicy, one: ServerSeen) -> tuple[
 
 def lag_of(view: View, one: ServerSeen) -> float:
     """Seconds behind by the server's own estimate; 0 when it gives none or has applied all it received."""
-    if one.drained and not any(link.healthy for link in one.links):
+    lag = 0.0
+    for link in one.links:
+        if link.lag is not None and link.lag > lag:
+            lag = link.lag
+    if lag and one.drained and not any(link.healthy for link in one.links):
         return 0.0
-    lags = [link.lag for link in one.links if link.lag is not None]
-    return max(lags, default=0.0)
+    return lag
 
 
 def _covers(one: ServerSeen, other: ServerSeen) -> bool:

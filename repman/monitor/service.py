@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import threading
@@ -69,6 +70,9 @@ class Monitor:
         self._bus = BusServer(service.rundir / SOCKET, self.command)
         self._bus.start()
         self._scheduler.start()
+        # What was loaded until now stays: the collector need not look at it again in the middle of a tick.
+        gc.collect()
+        gc.freeze()
         LOG.info("watching clusters=%s run=%s", ",".join(self._loops) or "none", run_id)
 
     def _add(self, cluster: ClusterSettings, publisher: Publisher, run_id: str) -> None:
