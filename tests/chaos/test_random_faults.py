@@ -1,0 +1,128 @@
+"""Random faults on the real thing, by a seed: whatever happens, it heals, and nothing acknowledged is lost.
+
+``REPMAN_CHAOS_SEED`` repeats a run, ``REPMAN_ROUNDS`` says how long it is.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+import pytest
+from cluster import World
+from faults import ACTS, Hands
+from ledger import Ledger
+from observer import Observer
+from schedule import NAMES, Round, schedule
+from verdict import findings
+
+from repman.errors import SandboxError
+
+CONVERGES = 60.0
+"""Seconds from healing to a healthy cluster."""
+LONG_ROUNDS = 20
+ROUND_TIMEOUT = 180
+
+
+def _seed() -> int:
+    told = os.environ.get("REPMAN_CHAOS_SEED", "")
+    return int(told) if told else random.SystemRandom().randrange(10**6)
+
+
+def _rounds(default: int) -> int:
+    return int(os.environ.get("REPMAN_ROUNDS", default))
+
+
+def test_a_seed_gives_one_schedule() -> None:
+    assert schedule(7, 30) == schedule(7, 30)
+    assert schedule(7, 30) != schedule(8, 30)
+    assert schedule(7, 3) == schedule(7, 30)[:3]
+    assert set(NAMES) == set(ACTS)
+
+
+@pytest.mark.timeout(3 * ROUND_TIMEOUT)
+def test_a_few_random_faults(arena: World) -> None:
+    _run(arena, _seed(), 3)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(_rounds(LONG_ROUNDS) * ROUND_TIMEOUT)
+def test_many_random_faults(arena: World) -> None:
+    _run(arena, _seed(), _rounds(LONG_ROUNDS))
+
+
+def _run(world: World, seed: int, rounds: int) -> None:
+    planned = schedule(seed, rounds)
+    ledger = Ledger(world.through_haproxy, 4 + seed % 5, world.repman.shown)
+    hands = Hands(world, ledger)
+    observer = Observer(world)
+    failures = []
+    try:
+        with observer, ledger:
+            for round_ in planned:
+                _break(hands, round_)
+                hands.heal()
+                _converge(world, ledger, observer)
+    except (AssertionError, SandboxError) as error:
+        failures.append(str(error))
+    ended = time.monotonic()
+    ledger.stop()
+    found = findings(observer, hands.by_hand, ended)
+    failures += [str(finding) for finding in found if finding.violation]
+    open_now = [server for server in world.servers if world.is_open(server)]
+    if len(open_now) == 1:
+        failures += ledger.wrong_on(open_now[0])
+    for note in found:
+        print(note)
+    print(f"seed {seed}: {rounds} rounds, {ledger.count} writes acknowledged, {len(ledger.errors)} errors")
+    if failures:
+        pytest.fail(_told(seed, planned, hands, observer, failures), pytrace=False)
+
+
+def _break(hands: Hands, round_: Round) -> None:
+    hands.note(f"round {round_.number}")
+    *overlapped, last = round_.faults
+    for fault in overlapped:
+        hands.do(fault)
+        time.sleep(fault.then)
+    hands.do(last)
+    time.sleep(last.then)
+
+
+def _converge(world: World, ledger: Ledger, observer: Observer) -> None:
+    """Wait for the healthy cluster that must come; it must be so by the servers' own word."""
+    deadline = time.monotonic() + CONVERGES
+    while True:
+        try:
+            world.healthy(max(1.0, deadline - time.monotonic()))
+            ledger.flows(20, max(1.0, deadline - time.monotonic()))
+            _protected(world)
+            return
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+
+
+def _protected(world: World) -> None:
+    seen = world.repman.looked()
+    assert seen.protected, [refusal.sentence for refusal in seen.blocked_by]
+    names = ("enabled", "wait_no_slave", "timeout")
+    words = ", ".join(f"@@global.rpl_semi_sync_master_{name}" for name in names)
+    ((enabled, without_replica, timeout),) = world.only_open().run(f"SELECT {words}")
+    assert enabled
+    assert without_replica
+    assert timeout > 86400_000
+
+
+def _told(seed: int, planned: tuple[Round, ...], hands: Hands, observer: Observer, failures: list[str]) -> str:
+    parts = [
+        *failures,
+        f"REPMAN_CHAOS_SEED={seed} REPMAN_ROUNDS={len(planned)}",
+        *map(str, planned),
+        "--- what was done",
+        *hands.done,
+        "--- what repman told",
+        *observer.told(),
+    ]
+    return "\n".join(parts)
