@@ -211,6 +211,44 @@ class Hands:
         self.by_hand.setdefault(replica.address, []).append(time.monotonic())
         self._sql(replica, "SET GLOBAL read_only=0")
 
+    def strike_in_plan(self, fault: Fault) -> None:
+        """Make it begin a plan, and hit somebody as soon as that has come to some step."""
+        cause, step, victim = fault.pick % 3, fault.pick // 3 % 8, fault.pick // 24
+        old = self._writer()
+        before = self._world.repman.snapshot.plan
+        if cause == 0:
+            self._kill(old, fault.seconds)
+        elif cause == 1:
+            self._freeze(old, fault.seconds)
+        else:
+            self.switchover(fault)
+        new = self._at_step(before.id if before else "", step) or self._replica(fault.pick)
+        third = next(server for server in self._world.servers if server not in (old, new))
+        self.note(f"strike at step {step}: old {old.entry.name}, new {new.entry.name}, third {third.entry.name}")
+        strikes = (
+            lambda: self.kill_monitor(),
+            lambda: self._kill(new, fault.seconds),
+            lambda: self._freeze(new, fault.seconds),
+            lambda: self._kill(third, fault.seconds),
+            lambda: self._freeze(third, fault.seconds),
+            lambda: self._freeze(old, fault.seconds) if cause == 2 else self.kill_monitor(),
+        )
+        strikes[victim]()
+
+    def kill_monitor(self) -> None:
+        self.note("kill the monitor")
+        self._world.repman.kill_one("monitor")
+
+    def _at_step(self, before: str, step: int) -> Server | None:
+        """Wait until a plan that moves the writer has come to its step of that number; who is to be the next one."""
+        deadline = time.monotonic() + FINDS
+        while time.monotonic() < deadline:
+            plan = self._world.repman.snapshot.plan
+            if plan is not None and plan.id != before and (plan.current >= step or plan.state != "running"):
+                return self._world.server(plan.new_writer) if plan.new_writer and plan.old_writer else None
+            time.sleep(0.0005)
+        return None
+
     def big_writes(self, fault: Fault) -> None:
         for _ in range(4):
             self._background(self._ledger.write_big)
@@ -239,4 +277,5 @@ ACTS: dict[str, Callable[[Hands, Fault], None]] = {
     "stop-applier": Hands.stop_applier,
     "open-replica": Hands.open_replica,
     "big-writes": Hands.big_writes,
+    "strike-in-plan": Hands.strike_in_plan,
 }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-OVERLAPS = 0.35
+OVERLAPS = 0.5
 """How often the next fault comes before the cluster has recovered from the one before."""
-MOST = 3
+MOST = 4
 """Faults in one round."""
 
 # Name, weight, longest duration in seconds (0: the fault has none).
@@ -34,6 +34,7 @@ _FAULTS = (
     ("stop-applier", 3, 0.0),
     ("open-replica", 3, 0.0),
     ("big-writes", 3, 0.0),
+    ("strike-in-plan", 16, 5.0),
 )
 NAMES = tuple(name for name, _, _ in _FAULTS)
 
@@ -87,4 +88,4 @@ def _fault(dice: random.Random) -> Fault:
     seconds = dice.uniform(min(0.5, longest), longest) if longest > 1.0 else dice.choice((0.0, 0.2, 1.0))
     # Half of all overlaps hit the first second, where a plan is on its way.
     then = dice.uniform(0.0, 1.0) if dice.random() < 0.5 else dice.uniform(1.0, 4.0)
-    return Fault(name, seconds, dice.randrange(60), dice.uniform(0.0, 1.0), then)
+    return Fault(name, seconds, dice.randrange(3 * 8 * 6), dice.uniform(0.0, 1.0), then)
