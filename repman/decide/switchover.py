@@ -26,6 +26,7 @@ def switchover(view: View, wanted: str = "", force_reason: str = "") -> Proposal
     unfit = {one.address: _reasons(view, policy, one) for policy, one in candidates}
     ranking = tuple(f"{policy.name}: {'; '.join(unfit[one.address]) or 'ready'}" for policy, one in candidates)
     refusals = [*may_act(view), *nobody_else_open(view, wanted), *no_replica_open(view, wanted)]
+    refusals += _long_write(view)
     if wanted:
         candidates = [pair for pair in candidates if pair[1].address == wanted]
         if unfit[wanted]:
@@ -39,6 +40,22 @@ def switchover(view: View, wanted: str = "", force_reason: str = "") -> Proposal
     target = min(fit, key=lambda pair: _preference(view, *pair))[1]
     reason = force_reason or f"asked to move the writer to {view.name(target.address)}"
     return Proposal(_plan(view, target, reason, ranking), ranking=ranking)
+
+
+def _long_write(view: View) -> list[Refusal]:
+    """Fencing would kill it, and its rollback may take as long again while nobody can write."""
+    writer = view.writer_seen
+    running = writer.inventory.longest_write if writer and writer.inventory else 0.0
+    if running <= view.policy.long_write:
+        return []
+    return [
+        Refusal(
+            "long-write",
+            f"a transaction on {view.name(view.writer)} has been writing for {running:.0f} s, longer than "
+            f"switchover-wait-write-query allows ({view.policy.long_write:.0f} s): let it end, or kill it",
+            view.writer,
+        )
+    ]
 
 
 def _writer_failed(view: View) -> Refusal:

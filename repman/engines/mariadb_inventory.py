@@ -70,6 +70,7 @@ def read_inventory(server: Acting, ours: Collection[str], pace: Pace) -> Invento
             [texts(row) for row in accounts.rows], [texts(row) for row in roles.rows], ours, super_suffices
         ),
         user_schemas=_schemas(server, pace),
+        longest_write=_longest_write(server, pace),
         binlog_filters=_binlog_filters(server, pace),
         replication_filters=_filters({name: values.get(name, "") for name in _REPLICATION_FILTERS}),
         commits_survive=values.get("innodb_flush_log_at_trx_commit") == "3" and values.get("sync_binlog") == "1",
@@ -123,6 +124,17 @@ def _only_by_socket(about: dict[str, object]) -> bool:
         if chosen.get("authentication_string") != "invalid":
             plugins.append(chosen.get("plugin", ""))
     return bool(plugins) and all(plugin == "unix_socket" for plugin in plugins)
+
+
+def _longest_write(server: Acting, pace: Pace) -> float:
+    """Age of the oldest transaction that has changed rows; what a replica applies is not a client's write."""
+    rows = server.run(
+        "SELECT COALESCE(MAX(TIMESTAMPDIFF(MICROSECOND, trx_started, NOW(6))), 0) / 1000000"
+        " FROM information_schema.INNODB_TRX JOIN information_schema.PROCESSLIST ON ID = trx_mysql_thread_id"
+        " WHERE trx_rows_modified > 0 AND USER <> 'system user'",
+        pace,
+    )[0].rows
+    return float(texts(rows[0])[0])
 
 
 def _schemas(server: Acting, pace: Pace) -> tuple[str, ...]:

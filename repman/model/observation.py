@@ -124,6 +124,8 @@ class Inventory:
     """Schemas that are not the server's own."""
     commits_survive: bool = False
     """Whether a commit that a client was told of is on this server after any crash of it, however it is started."""
+    longest_write: float = 0.0
+    """Seconds for which the oldest write under way has been running."""
     binlog_filters: str = ""
     replication_filters: str = ""
     variables: tuple[tuple[str, str], ...] = ()

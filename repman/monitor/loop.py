@@ -144,8 +144,8 @@ class ClusterLoop:
         self._save(force=False)
 
     def _look(self, command: Command | None) -> tuple[ClusterSeen, Decision]:
-        """Observe, decide, publish."""
-        seen = self._observe()
+        """Observe, decide, publish; a command is decided on a fresh inventory."""
+        seen = self._observe(thorough=command is not None)
         now, wall = self._clock.now(), self._clock.wall()
         decision = decide(self._policy, seen, self._memory, command, now, wall)
         self._note(decision, wall)
@@ -154,10 +154,11 @@ class ClusterLoop:
         self._publish(self._publication.snapshot(decision, seen, wall))
         return seen, decision
 
-    def _observe(self) -> ClusterSeen:
+    def _observe(self, thorough: bool = False) -> ClusterSeen:
         timeout = self._policy.answer_timeout
         servers = self._around.driver.observe(min(timeout, _HURRY_ANSWER) if self._hurried else timeout)
-        if self._inventory_due.is_set() and all(one.answered for one in servers):
+        quiet = self._inventory_due.is_set() and all(one.answered for one in servers)
+        if thorough or quiet:
             self._inventory_due.clear()
             self._around.driver.inventory(timeout)
             servers = self._around.driver.observe(timeout)

@@ -7,6 +7,7 @@ import contextlib
 import pytest
 from cluster import World, at_step
 from cluster_traffic import Traffic
+from mariadb_stand import wait_until
 
 from repman.model.plan import StepKind
 
@@ -165,3 +166,27 @@ def test_a_failover_of_a_healthy_writer_is_refused_and_when_forced_a_switchover(
         traffic.flows(20)
         world.healthy()
     world.nothing_lost(traffic)
+
+
+def test_a_long_write_forbids_a_switchover(world: World) -> None:
+    world.restarted(switchover_wait_write_query=1)
+    world.healthy()
+    before = roles(world)
+    with contextlib.closing(world.through_haproxy()) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE IF NOT EXISTS long_write")
+        cursor.execute("CREATE OR REPLACE TABLE long_write.t (id INT PRIMARY KEY) ENGINE=InnoDB")
+        connection.begin()
+        cursor.execute("INSERT INTO long_write.t VALUES (1)")
+        # Previews change nothing, so they can be asked until the write has grown old.
+        wait_until(
+            lambda: "long-write" in str(world.repman.ask("preview", preview_of="switchover").preview),
+            what="the transaction to be an old one",
+        )
+        refused = world.repman.ask("switchover")
+        assert refused.status == "refused"
+        assert [code for code, _ in refused.refusals] == ["long-write"]
+        assert roles(world) == before
+        connection.commit()
+        cursor.execute("DROP DATABASE long_write")
+    world.repman.done("switchover")
+    world.healthy()

@@ -89,6 +89,7 @@ KNOWN = {
     *("applier_error", "lag", "heartbeats", "heartbeat_period", "hears", "gtid", "semi_sync", "ackers"),
     *("acknowledges", "boot", "leased", "lease_holder", "version", "binlog", "log_replica_updates"),
     *("strict_gtid", "row_format", "schemas", "bypassing", "server_id", "unread"),
+    *("longest_write", "commits_survive"),
 }
 """Every word a case may say of a server."""
 
@@ -130,7 +131,13 @@ def _inventory(words: Words) -> Inventory | None:
     if words.get("schemas") == "unknown":
         return None
     schemas = tuple(words.get("schemas", ["shop"] if words["executed"] else []))
-    return Inventory(0.0, user_schemas=schemas, bypassing_accounts=tuple(words.get("bypassing", ())))
+    return Inventory(
+        0.0,
+        user_schemas=schemas,
+        bypassing_accounts=tuple(words.get("bypassing", ())),
+        longest_write=words.get("longest_write", 0.0),
+        commits_survive=words.get("commits_survive", False),
+    )
 
 
 def _links(letter: str, words: Words, received: MariadbGtid, now: float, beats: dict[str, int]) -> tuple[Link, ...]:
