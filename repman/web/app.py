@@ -35,7 +35,7 @@ _SENTENCES = {
     400: "The request cannot be read; see docs/api.md for the form it must have.",
     404: "There is nothing at this path; docs/api.md lists all paths (none ends with a slash).",
     405: "This path does not take this method; the Allow header names those it takes.",
-    413: "The request is too long.",
+    413: f"The request is too long; {_BODY_LIMIT // 1024} KiB are the most.",
 }
 
 

@@ -18,7 +18,7 @@ def parameters() -> dict[str, str]:
     if request.is_json and request.get_data(cache=True):
         try:
             body = request.get_json()
-        except BadRequest:
+        except (BadRequest, RecursionError):
             body = None
         if not isinstance(body, dict):
             replies.stop(replies.error(400, 'The body must be a JSON object, such as {"to": "db2"}, or empty.'))

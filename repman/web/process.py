@@ -9,6 +9,7 @@ from gunicorn.app.base import BaseApplication
 from repman.config.settings import Settings
 from repman.web import tokens
 from repman.web.app import create_app
+from repman.web.worker import Worker
 
 _THREADS = 16
 """A worker.  Actions keep a thread until their plan has ended; reads must find one beside them."""
@@ -46,7 +47,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     return {
         "bind": f"{host}:{service.http_port}",
         "workers": service.http_workers,
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "threads": _THREADS,
         "worker_connections": 1000,
         "keepalive": 15,

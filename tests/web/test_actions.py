@@ -141,7 +141,7 @@ def test_without_a_monitor_nothing_can_be_ordered_and_all_can_be_read(client: Fl
     assert client.get("/api/clusters/shop", headers=admin).status_code == 200
 
 
-@pytest.mark.parametrize("body", ["{", "[]", '"to"', "null", "\xff"])
+@pytest.mark.parametrize("body", ["{", "[]", '"to"', "null", "\xff", "[" * 60000])
 def test_a_malformed_body_changes_nothing(client: FlaskClient, admin: dict, monitor: Monitor, body: str) -> None:
     answer = client.post(SWITCHOVER, data=body, content_type="application/json", headers=admin)
     assert (answer.status_code, monitor.commands) == (400, [])

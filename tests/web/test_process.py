@@ -111,6 +111,22 @@ def test_reads_go_on_while_plans_run(running: Running) -> None:
     assert codes == [200] * 8
 
 
+def test_clients_that_fall_silent_keep_nobody_out(running: Running) -> None:
+    port = int(running.url.rpartition(":")[2])
+    begun = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
+    for client in begun[:40]:
+        client.sendall(b"GET /api/clus")
+    for client in begun[40:]:
+        client.sendall(b"POST /api/login HTTP/1.1\r\nHost: a\r\nContent-Length: 90\r\n\r\n{")
+    try:
+        assert requests.get(f"{running.url}/api/status", timeout=20).ok
+        begun[-1].settimeout(20)
+        assert begun[-1].recv(100).startswith(b"HTTP/1.1 400 ")
+    finally:
+        for client in begun:
+            client.close()
+
+
 def test_sigterm_ends_it_cleanly(running: Running) -> None:
     assert running.process.pid is not None
     os.kill(running.process.pid, signal.SIGTERM)

@@ -19,7 +19,7 @@ def login(call: Call) -> Response:
     try:
         body = json.loads(request.get_data())
         name, password = body["username"], body["password"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return replies.text("Error in request", 403)
     if not isinstance(name, str) or not isinstance(password, str):
         return replies.text("Error in request", 403)

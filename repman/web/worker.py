@@ -1,0 +1,39 @@
+"""gunicorn's worker with threads, and no patience with clients that stop in the middle of a request.
+
+gunicorn's own waits for the rest of a request for ever, so a few dozen clients that never finish theirs would
+take all threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import struct
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+SILENCE = 3
+"""Whole seconds that a client may be silent in the middle of a request, or leave an answer unread."""
+
+_TIMEVAL = struct.pack("ll", SILENCE, 0)
+
+
+class Worker(ThreadWorker):
+    """Closes the connections of clients that fall silent."""
+
+    def init_process(self) -> None:
+        """Begin; called by gunicorn in the worker's process."""
+        logging.getLogger("gunicorn.error").addFilter(_is_no_silence)
+        super().init_process()
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Let the kernel end a wait that takes too long; called by gunicorn with each connection that speaks."""
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            conn.sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL)
+        super().enqueue_req(conn)
+
+
+def _is_no_silence(record: logging.LogRecord) -> bool:
+    """Clients that fall silent are no news, and no reason for a stack trace."""
+    return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
