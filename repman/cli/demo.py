@@ -63,6 +63,8 @@ def start(directory: Directory = _HERE) -> None:
 def status(directory: Directory = _HERE) -> None:
     """Show what runs where; succeeds only when the cluster is healthy and protected."""
     place = Place(directory.resolve())
+    if not demo_steps.exists(place):
+        raise RepmanError("there is no demo here; start it with: scripts/demo")
     sandbox = Sandbox.load(place.root)
     settings = read_config(place)
     _show(place, sandbox, settings)
@@ -81,6 +83,8 @@ def stop(directory: Directory = _HERE) -> None:
     with demo_steps.alone(place):
         with _step("repman: stopped"):
             demo_steps.stop_repman(place)
+        if not demo_steps.exists(place):
+            return
         sandbox = Sandbox.load(place.root)
         with _step("HAProxy and MariaDB servers: stopped"):
             for name in reversed(sandbox.names):

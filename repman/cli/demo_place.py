@@ -14,7 +14,7 @@ from repman.config.settings import Credential, Settings
 from repman.errors import SandboxError
 from repman.orchestrators.description import BalancerEntry
 from repman.orchestrators.haproxy_files import READ_BACKEND, WRITE_BACKEND
-from repman.orchestrators.process import Mark
+from repman.orchestrators.process import Mark, alone, read_pid
 from repman.orchestrators.sandbox import Sandbox
 
 CLUSTER = "demo"
@@ -73,6 +73,11 @@ class Place:
     def pid_file(self, process: str) -> Path:
         """Where repman's process of that name writes its pid."""
         return self.rundir / f"{process}.pid"
+
+    def runs(self, process: str) -> bool:
+        """Whether repman's process of that name lives, named by its pid file, with no orphans of an earlier one."""
+        pid = read_pid(self.pid_file(process))
+        return pid is not None and alone(self.mark(process), pid)
 
 
 def haproxy_of(sandbox: Sandbox) -> BalancerEntry:

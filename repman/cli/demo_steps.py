@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from repman.cli.api import Api
 from repman.cli.demo_health import complaints
@@ -56,9 +57,14 @@ def alone(place: Place) -> Iterator[None]:
         yield
 
 
+def exists(place: Place) -> bool:
+    """Whether somebody has started the demo here, and not reset it since."""
+    return (place.root / FILE).exists()
+
+
 def make_sandbox(place: Place) -> Sandbox:
     """The sandbox, made when there is none or when its making was interrupted.  Raises SandboxError."""
-    if (place.root / FILE).exists():
+    if exists(place):
         if description.read(place.root).complete:
             return Sandbox.load(place.root)
         wipe(place)
@@ -66,18 +72,25 @@ def make_sandbox(place: Place) -> Sandbox:
 
 
 def start_servers(sandbox: Sandbox) -> None:
-    """Start what is dead, and start again what hangs.  Raises SandboxError."""
+    """Start what is dead, and start again what hangs or has lost its socket.  Raises SandboxError."""
     old = {server.name for server in sandbox.servers if sandbox.pid(server.name) is not None}
     haproxy = haproxy_of(sandbox)
     if process.frozen(haproxy.mark):
         sandbox.kill(haproxy.name)
     for name in sandbox.names:
         sandbox.start(name)
+    if not Path(haproxy.stats_socket).exists():
+        sandbox.kill(haproxy.name)
+        sandbox.start(haproxy.name)
     for server in sandbox.servers:
-        if server.name in old and not network.greets(server.port, _HUNG):
+        if server.name in old and not (network.greets(server.port, _HUNG) and Path(server.socket).exists()):
             sandbox.kill(server.name)
             sandbox.start(server.name)
         sandbox.wait_ready(server.name)
+    for entry in sandbox.entries:
+        pid, pid_file = sandbox.pid(entry.name), Path(entry.pid_file)
+        if pid is not None and process.read_pid(pid_file) != pid:
+            pid_file.write_text(f"{pid}\n")
 
 
 def configure(place: Place, sandbox: Sandbox) -> Settings:
@@ -103,7 +116,8 @@ def start_repman(place: Place, settings: Settings) -> Api:
     api = api_of(settings)
     mark = place.mark("serve")
     if process.find_all(mark):
-        if not any(process.frozen(place.mark(name)) for name in PROCESSES) and _answers(api, _HUNG):
+        frozen = any(process.frozen(place.mark(name)) for name in PROCESSES)
+        if not frozen and _all_run(place, _HUNG) and _answers(api, _HUNG):
             return api
         stop_repman(place)
     for port in (settings.service.http_port, settings.service.probes_port):
@@ -111,7 +125,7 @@ def start_repman(place: Place, settings: Settings) -> Api:
             raise SandboxError(f"port {port} is taken by another program; end it, or change {place.config}")
     argv = (sys.executable, "-P", "-m", "repman", "serve", "--config", str(place.config))
     process.spawn(argv, mark, place.pid_file("serve"), place.output)
-    if not _answers(api, _API_WITHIN, lambda: bool(process.find_all(mark))):
+    if not (_answers(api, _API_WITHIN, lambda: bool(process.find_all(mark))) and _all_run(place, _API_WITHIN)):
         raise SandboxError(
             f"repman does not answer at {api.target.url}; {place.output} ends with: {process.tail(place.output)}; "
             f"{place.log} ends with: {process.tail(place.log)}"
@@ -151,7 +165,7 @@ def become_healthy(api: Api, sandbox: Sandbox, told: Tell) -> tuple[str, ...]:
 def wipe(place: Place) -> None:
     """End everything and remove what the demo made; other files are left alone.  Raises SandboxError."""
     stop_repman(place)
-    if (place.root / FILE).exists():
+    if exists(place):
         Sandbox.destroy_at(place.root)
     for file in (place.config, place.description):
         file.unlink(missing_ok=True)
@@ -168,6 +182,16 @@ def _bootstrap(api: Api) -> bool:
         return True
     except (MonitorDown, ApiUnreachable, RepmanError):
         return False
+    return True
+
+
+def _all_run(place: Place, seconds: float) -> bool:
+    """Whether within that time every process of repman lives and is the one that its pid file names."""
+    deadline = time.monotonic() + seconds
+    while not all(place.runs(name) for name in PROCESSES):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
     return True
 
 

@@ -55,14 +55,21 @@ def find_all(mark: Mark) -> tuple[int, ...]:
 
 def frozen(mark: Mark) -> bool:
     """Whether a process with that mark was stopped by a signal and can do nothing."""
-    return any(_state(pid) == "T" for pid in find_all(mark))
+    return any(_stat(pid)[0] == "T" for pid in find_all(mark))
 
 
-def _state(pid: int) -> str:
+def alone(mark: Mark, pid: int) -> bool:
+    """Whether that process is ours, and all others with its mark are its children."""
+    return mark.owns(pid) and all(_stat(other)[1] == str(pid) for other in find_all(mark) if other != pid)
+
+
+def _stat(pid: int) -> tuple[str, str]:
+    """State and parent of a process, empty when it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return ""
+        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except (OSError, ValueError):
+        return "", ""
+    return state, parent
 
 
 def read_pid(path: Path) -> int | None:
@@ -98,8 +105,10 @@ def _end_one(mark: Mark, pid: int, how: signal.Signals, deadline: float) -> bool
         signal.pidfd_send_signal(descriptor, how)
         if how is not signal.SIGKILL:
             signal.pidfd_send_signal(descriptor, signal.SIGCONT)
-        gone, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-        return bool(gone)
+        # poll, because select knows no descriptor above 1023.
+        gone = select.poll()
+        gone.register(descriptor, select.POLLIN)
+        return bool(gone.poll(1000 * max(0.0, deadline - time.monotonic())))
     except ProcessLookupError:
         return True
     except PermissionError as error:

@@ -129,6 +129,8 @@ class Sandbox:
                 return running
             builder.prepare_socket_directory(self.description)
             self._require_free_ports(entry)
+            # One that somebody else left there could not be written over, and the server would end.
+            pid_file.unlink(missing_ok=True)
             if isinstance(entry, ServerEntry):
                 return process.spawn(entry.start, entry.mark, pid_file, Path(entry.log))
             return process.launch(entry.start, entry.mark, pid_file)

@@ -163,6 +163,26 @@ def test_it_replaces_a_server_and_a_repman_that_hang(facts: dict[str, Any], dire
     assert not [path for path, pid in hung.items() if pid_of(path) == pid]
 
 
+def test_it_repairs_wrong_pid_files_and_lost_sockets(facts: dict[str, Any], directory: Path) -> None:
+    server, web = facts["servers"][0], facts["repman"]["processes"]["web"]
+    runs = pid_of(server["pid_file"])
+    Path(server["pid_file"]).unlink()
+    Path(web).write_text("1\n")
+    Path(facts["haproxy"]["stats_socket"]).unlink()
+    assert started(directory) == facts
+    assert pid_of(server["pid_file"]) == runs
+    assert pid_of(web) != 1
+    assert Path(facts["haproxy"]["stats_socket"]).exists()
+
+
+def test_what_a_killed_web_process_leaves_behind_is_not_taken_for_it(facts: dict[str, Any], directory: Path) -> None:
+    killed = pid_of(facts["repman"]["processes"]["web"])
+    os.kill(killed, signal.SIGKILL)
+    started(directory)
+    assert pid_of(facts["repman"]["processes"]["web"]) != killed
+    assert demo(directory, "status").returncode == 0
+
+
 def test_stop_keeps_the_data(facts: dict[str, Any], directory: Path) -> None:
     through(facts, "write", "CREATE DATABASE IF NOT EXISTS kept")
     assert demo(directory, "stop").returncode == 0
@@ -170,7 +190,11 @@ def test_stop_keeps_the_data(facts: dict[str, Any], directory: Path) -> None:
     for server in facts["servers"]:
         assert not Path(server["pid_file"]).exists()
     assert demo(directory, "status").returncode == 1
+    left = [Path(server["pid_file"]) for server in facts["servers"]]
+    for path in left:
+        path.write_text("1\n")
     assert started(directory) == facts
+    assert 1 not in [pid_of(str(path)) for path in left]
     assert ("kept",) in through(facts, "read", "SHOW DATABASES")
 
 
@@ -191,7 +215,8 @@ def test_it_removes_only_what_it_made(tmp_path: Path) -> None:
     (tmp_path / "sandbox.json").write_text("not one of ours")
     assert demo(tmp_path, "start").returncode == 1
     assert demo(tmp_path, "reset").returncode == 0
-    assert demo(tmp_path, "reset").returncode == 0
+    assert demo(tmp_path, "stop").returncode == 0
+    assert "there is no demo here" in demo(tmp_path, "status").stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
