@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -12,13 +13,18 @@ import requests
 from repman.cli.exits import ApiUnreachable, NotAuthorised, UsageFailure
 from repman.cli.target import Target
 from repman.cli.tokens import stored_token
-from repman.errors import MonitorDown, Refused, RepmanError, UnknownCluster
+from repman.errors import MonitorDown, Refused, RepmanError, UnknownCluster, UnknownServer
 from repman.model.problem import Refusal
 from repman.model.snapshot import Snapshot
 from repman.state.codec import decode
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
+_NO_URL = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
 
 
 class Api:
@@ -99,7 +105,7 @@ class Api:
                 timeout=(CONNECT_SECONDS, seconds),
                 allow_redirects=False,
             )
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+        except _NO_URL as error:
             raise UsageFailure(f"{self.target.url!r} is no URL of an API: {error}") from error
         except requests.exceptions.ReadTimeout as error:
             told = f"{self.target.url} did not answer within {seconds:g} s"
@@ -128,7 +134,12 @@ class Api:
         if code == 503:
             raise MonitorDown(sentence)
         if "no cluster" in sentence.lower():
-            raise UnknownCluster(f"{sentence}: `repman ctl status` without --cluster names those there are")
+            told = sentence.rstrip(".")
+            raise UnknownCluster(f"{told}; `repman ctl status` without --cluster names those there are")
+        if "known" in (fields := _fields(answer)):
+            raise UnknownServer(sentence)
+        if "supported" in fields:
+            raise UsageFailure(sentence)
         raise RepmanError(f"{sentence} (HTTP {code})")
 
     def _document(self, answer: requests.Response) -> Any:
@@ -141,7 +152,7 @@ class Api:
 
 def cluster_path(cluster: str, *rest: str) -> str:
     """``/api/clusters/{cluster}/...`` with every part quoted."""
-    return "/api/clusters/" + "/".join(quote(part, safe="") for part in (cluster, *rest))
+    return "/api/clusters/" + "/".join(quote(os.fsencode(part), safe="") for part in (cluster, *rest))
 
 
 def _fields(answer: requests.Response) -> dict[str, Any]:

@@ -32,7 +32,10 @@ def create(
     haproxy: Annotated[bool, typer.Option("--haproxy/--no-haproxy", help="Make a HAProxy as well.")] = True,
     cluster: Annotated[str, typer.Option("--cluster", help="The cluster's name in repman.")] = "demo",
     probes_port: Annotated[
-        int | None, typer.Option("--probes-port", help="Where repman will answer HAProxy (default: a free port).")
+        int | None,
+        typer.Option(
+            "--probes-port", min=1, max=65535, help="Where repman will answer HAProxy (default: a free port)."
+        ),
     ] = None,
     start: Annotated[bool, typer.Option("--start/--no-start", help="Start the processes.")] = True,
     as_json: Json = False,

@@ -29,6 +29,7 @@ from repman.orchestrators.process import Mark
 
 _PARTS = ("haproxy", "run", "template")
 """Names in a sandbox's directory, besides those of its servers."""
+_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SOCKET_PATH_LIMIT = 97
 """107 bytes, less ten for the suffix that HAProxy adds while it starts."""
 
@@ -39,9 +40,14 @@ def plan(directory: Path, servers: int, haproxy: bool, cluster: str, probes_port
         raise SandboxError(f"{directory} is a sandbox already; see: repman sandbox status {directory}")
     if not 1 <= servers <= 20:
         raise SandboxError(f"a sandbox has 1 to 20 servers, not {servers}")
+    if not _CLUSTER.fullmatch(cluster):
+        raise SandboxError(f"{cluster!r} is no name for a cluster; use letters, digits, '_', '-' and '.'")
     if unfit := set(str(directory)) & set('"\n\r\t'):
         raise SandboxError(f"{str(directory)!r} has {sorted(unfit)} in its name; choose another place")
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SandboxError(f"{directory} cannot be made a directory: {error.strerror}; choose another place") from error
     ports = iter(free_ports(servers + 3))
     names = tuple(f"db{number}" for number in range(1, servers + 1))
     _require_untouched(directory, (*names, *_PARTS))

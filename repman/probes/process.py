@@ -62,7 +62,7 @@ async def serve(tables: Tables, bind: str, port: int, share_port: bool = False) 
         server = await loop.create_server(listener, bind, port, backlog=_BACKLOG, reuse_port=share_port or None)
     except OSError as trouble:
         raise ConfigError(
-            [f"probes cannot listen on {bind}:{port}: {trouble.strerror}; change probes-bind or probes-port"]
+            [f"probes cannot listen on {bind}:{port}: {trouble.strerror}; change probes-bind-address or probes-port"]
         ) from None
     while not ended.is_set():
         try:

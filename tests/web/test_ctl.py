@@ -237,6 +237,16 @@ def test_an_unknown_cluster_is_exit_code_2(ctl: Ctl) -> None:
     assert ctl("topology", "--cluster", "nowhere") == 2
 
 
+@pytest.mark.parametrize("words", [("switchover", "--to", "db9"), ("bootstrap", "--topology", "ring")])
+def test_what_does_not_exist_is_exit_code_2(ctl: Ctl, words: tuple[str, ...]) -> None:
+    assert ctl(*words, "--cluster", "shop") == 2
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://"])
+def test_an_url_that_is_none_is_exit_code_2(ctl: Ctl, url: str) -> None:
+    assert ctl("status", "--url", url) == 2
+
+
 def test_login_keeps_a_token_that_later_commands_use(
     ctl: Ctl, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
