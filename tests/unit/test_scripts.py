@@ -12,10 +12,10 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"]
 
 
-def shell(words: str, *tools: Path) -> subprocess.CompletedProcess[str]:
+def shell(words: str, *tools: Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
     path = ":".join([*map(str, tools), os.environ["PATH"]])
     return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", f'root="{ROOT}"; . "$root/scripts/_install"; {words}'],
+        ["bash", "-euo", "pipefail", "-c", f'root="{root}"; . "{ROOT}/scripts/_install"; {words}'],
         capture_output=True,
         text=True,
         check=False,
@@ -70,6 +70,19 @@ def test_a_python_that_is_too_old_is_passed_over(tmp_path: Path) -> None:
     tools = tool(tmp_path / "bin", "python3", "exit 1")
     ran = shell('find_python && echo "$python"', tools)
     assert ran.stdout.strip() != "python3"
+
+
+@pytest.mark.parametrize(("made_in", "anew"), [("elsewhere", True), ("here", False)])
+def test_an_environment_that_was_moved_is_made_anew(tmp_path: Path, made_in: str, anew: bool) -> None:
+    root, calls = tmp_path / "here", tmp_path / "calls"
+    programs = root / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (root / "setup.cfg").touch()
+    (programs / "pip").write_text(f"#!{tmp_path}/{made_in}/.venv/bin/python\n")
+    tool(programs, "python", 'case "$*" in *import*) exit 1;; esac')
+    tools = tool(tmp_path / "bin", "python3", f'echo "$@" >>{calls}')
+    assert shell('need_repman ""', tools, root=root).returncode == 0
+    assert ("-m venv --clear" in (calls.read_text() if calls.exists() else "")) == anew
 
 
 def test_test_scripts_explain_themselves() -> None:
