@@ -284,6 +284,19 @@ def test_a_directory_with_characters_that_mean_something(sandbox: MakeSandbox, t
         Sandbox.create(tmp_path / 'a"b')
 
 
+@pytest.mark.parametrize("place", ["/proc/there", "/dev/null"])
+def test_a_place_that_cannot_be_a_directory(place: str) -> None:
+    with pytest.raises(SandboxError, match="choose another place"):
+        Sandbox.create(Path(place))
+
+
+@pytest.mark.parametrize("cluster", ["", "a b", 'a"', "-a", "a\n"])
+def test_a_cluster_is_named_as_the_configuration_can_name_it(tmp_path: Path, cluster: str) -> None:
+    with pytest.raises(SandboxError, match="is no name for a cluster"):
+        Sandbox.create(tmp_path / "new", cluster=cluster)
+    assert not (tmp_path / "new").exists()
+
+
 def test_sockets_are_not_put_into_a_directory_of_others(sandbox: MakeSandbox) -> None:
     made = sandbox(servers=1, start=False)
     sockets = Path(made.description.socket_dir)
