@@ -65,6 +65,7 @@ def test_one_after_the_other_is_nothing() -> None:
         ([Said(3.0, 3.0, "", (), ())], True),
         ([Said(3.0, 3.0, "", ("acker-missing",), ())], False),
         ([Said(3.0, 3.0, "failover 1", (), ())], False),
+        ([Said(4.9, 4.9, "", (), ())], False),
         ([], False),
     ],
 )

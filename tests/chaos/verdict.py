@@ -13,6 +13,8 @@ FRESH = 0.6
 """Seconds for which a sample says something about the time around it."""
 LONGEST_UNEXPLAINED = 2.0
 """Seconds without a writer that need an explanation."""
+TIME_TO_SAY = 1.0
+"""Seconds that repman gets to find its words when it has just been started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _silences(observer: Observer, ended: float) -> Iterator[Finding]:
         length = f"{until - since:.1f} s without a writer from {since:.3f}"
         if explained:
             yield Finding("I12", False, f"{length}: {', '.join(explained)}")
-        elif told:
+        elif told and told[0].monotonic < until - TIME_TO_SAY:
             yield Finding("I12", True, f"{length} without any reason given")
         else:
             yield Finding("I12", False, f"{length}: repman did not run")
