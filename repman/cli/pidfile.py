@@ -70,7 +70,8 @@ def claim(
         try:
             yield path
         finally:
-            path.unlink(missing_ok=True)
+            # Workers forked meanwhile come by here as well when they end: the file is not theirs.
+            forget(directory, name, os.getpid())
     finally:
         os.close(descriptor)
 

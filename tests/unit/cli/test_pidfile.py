@@ -50,6 +50,24 @@ def test_the_pid_file_holds_the_number_alone_and_goes_with_the_process(tmp_path:
         assert holder(tmp_path, "monitor") is None
 
 
+FORK = """
+import os, pathlib, sys
+from repman.cli.pidfile import claim
+with claim(pathlib.Path(sys.argv[1]), "web") as path:
+    worker = os.fork()
+    if worker == 0:
+        sys.exit(0)
+    os.waitpid(worker, 0)
+    print(path.read_text() == f"{os.getpid()}\\n")
+"""
+
+
+def test_a_worker_that_ends_does_not_take_the_file_along(tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-c", FORK, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "True\n"), ran.stderr
+    assert not (tmp_path / "web.pid").exists()
+
+
 def test_a_second_process_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     with another(tmp_path) as process:
         told = pytest.raises(AlreadyRunning, match=f"process {process.pid}")
