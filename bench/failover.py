@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from faults import VARIANTS, Preparation, nothing
+from variants import VARIANTS, Preparation, nothing
 from load import Load
 from report import figures, finish, say
 from rig import Rig, running

@@ -123,6 +123,8 @@ def _plan(view: View, target: ServerSeen, reason: str, ranking: tuple[str, ...])
         *((Step(StepKind.PROMOTE, old, essential=False),) if nearest == old else ()),
         Step(StepKind.OPEN, old),
         Step(StepKind.ROUTE, old, timeout=1.0, essential=False),
+        # Its writes wait until somebody acknowledges them again.
+        *(Step(StepKind.FOLLOW, address, old, timeout=1.0, essential=False) for address in (new, *others)),
     )
     return Plan(
         PlanKind.SWITCHOVER,

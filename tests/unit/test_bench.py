@@ -16,7 +16,7 @@ def _bench_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = set(sys.modules)
     monkeypatch.syspath_prepend(BENCH)
     yield
-    for name in ("faults", "failover", "load", "report", "rig", "switchover", "tick"):
+    for name in ("variants", "failover", "load", "report", "rig", "switchover", "tick"):
         if name not in before:
             sys.modules.pop(name, None)
 
