@@ -85,6 +85,8 @@ class Executor:
         progress.fences.update(fences)
         progress.step_seconds += [0.0] * (0 if undoing else done)
         progress.opened = not undoing and any(step.kind is StepKind.OPEN for step in plan.steps[:done])
+        if plan.old_writer in fences and not progress.opened:
+            progress.memory = _closed_by_us(memory, plan.old_writer)
         self._go(progress, policy, done, undoing)
         return progress
 
@@ -105,6 +107,8 @@ class Executor:
             else:
                 state, detail = ("failed", failure) if failure else ("done", "")
             self._end(progress, state, detail)
+            # Before the plan is closed: whoever finds it closed must know what it has led to.
+            self._journal.save_memory(progress.memory)
             self._journal.close_plan(progress.id, state, detail)
         except JournalError as error:
             self._end(progress, "failed", f"stopped, for without a journal nothing may be changed: {error}")
@@ -237,7 +241,7 @@ class Executor:
             told = outcome.unacknowledged or server.unacknowledged
             memory = memory.with_server(replace(server, fenced_unknown=unknown, unacknowledged=told))
             if step.server == plan.old_writer:
-                memory = replace(memory, reopen=True, condemned=step.server)
+                memory = _closed_by_us(memory, step.server)
         elif step.kind is StepKind.OPEN:
             memory = memory.with_writer(step.server)
             progress.opened = progress.opened or step.server == plan.new_writer
@@ -261,6 +265,11 @@ class Executor:
         if progress.state == "running":
             progress.seconds = self._reported - progress.began
         self._report(progress)
+
+
+def _closed_by_us(memory: Memory, address: str) -> Memory:
+    """A fenced writer: closed, but not by hand, and to be replaced by whoever goes on."""
+    return replace(memory, reopen=True, condemned=address)
 
 
 def _each(proxies: Sequence[Proxy], act: Callable[[Proxy], None]) -> Outcome:

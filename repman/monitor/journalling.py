@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from repman.model.memory import Memory
 from repman.model.plan import Outcome, Plan, Step
 
 
@@ -21,6 +22,9 @@ class PlanJournal(Protocol):
 
     def assume(self, plan_id: str, sentence: str) -> None:
         """Note what is taken for true without proof."""
+
+    def save_memory(self, memory: Memory) -> None:
+        """Keep what the cluster remembers."""
 
     def close_plan(self, plan_id: str, state: str, detail: str) -> None:
         """End a plan."""

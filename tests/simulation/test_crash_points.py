@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from repman.model.plan import Outcome, Step, StepKind
 from repman.state.journal import Journal
 from simulation.journals import MemoryJournal
 from simulation.scenarios import BY_NAME, Scenario
-from simulation.simulator import Simulation
+from simulation.simulator import A, Simulation, policy
 
 QUANTUM = 0.04
 """Coarse, for there are many runs: a round trip takes two of it."""
@@ -108,3 +109,34 @@ def test_the_lasting_journal_tells_the_same(tmp_path: Path, number: int) -> None
         assert {plan.state for plan in journal.plans("c1")} <= {"done", "failed"}
     finally:
         journal.close()
+
+
+def broken_off_after_the_fence(journal: MemoryJournal) -> Simulation:
+    """A frozen writer that nobody controls wakes up as it is fenced, and the first promotion fails."""
+    sim = Simulation(policy(controlled=False), journal=journal, quantum=QUANTUM)
+    sim.at(3.0, sim.world.freeze, A)
+    failed: list[Step] = []
+
+    def story(step: Step) -> Outcome | None:
+        if step.kind is StepKind.FENCE:
+            sim.world.thaw(A)
+        if step.kind is StepKind.PROMOTE and not failed:
+            failed.append(step)
+            return Outcome(False, "it failed, for the sake of the story")
+        return None
+
+    sim.on_step = story
+    return sim
+
+
+def test_what_a_broken_off_plan_closed_is_not_taken_for_closed_by_hand() -> None:
+    undisturbed = MemoryJournal()
+    broken_off_after_the_fence(undisturbed).run(20.0)
+    fenced = next(number for number, told in enumerate(undisturbed.told, 1) if told.startswith("intent fence")) + 1
+    closed = undisturbed.told.index("close failed") + 1
+    for number in range(fenced, closed + 1):
+        sim = broken_off_after_the_fence(MemoryJournal(number, after=True))
+        sim.run(30.0)
+        assert sim.crashes == 1
+        assert sim.writer, f"after {undisturbed.told[number - 1]!r}: {sim.refusals()}"
+        assert not sim.recorder.finish((sim.proxy,), converges=True)
