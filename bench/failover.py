@@ -19,10 +19,10 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from variants import VARIANTS, Preparation, nothing
 from load import Load
 from report import figures, finish, say
 from rig import Rig, running
+from variants import VARIANTS, Preparation, nothing
 
 from repman.model.plan import StepKind
 from repman.model.snapshot import PlanView, Snapshot

@@ -239,7 +239,11 @@ def test_a_killed_session_is_replaced_in_the_same_look(stand):
 def test_boot_changes_with_the_process_and_not_with_the_connection(stand):
     server = stand.servers[0]
     # The run of a younger server cannot be told from one that was started a moment before.
-    wait_until(lambda: int(server.value("VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME'")) > 5)
+    wait_until(
+        lambda: (
+            int(server.value("VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME'")) > 5
+        )
+    )
     first = stand.look()[0].boot
     [(session,)] = server.run("SELECT IS_USED_LOCK('repman.test')")
     server.run(f"KILL {session}")

@@ -39,7 +39,9 @@ def test_wrong_credentials(client: FlaskClient, user: str, password: str) -> Non
     assert (answer.status_code, answer.text) == (403, "Invalid credentials")
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", "null", "[" * 60000, '{"username": "admin"}', '{"username": 1, "password": 2}'])
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "null", "[" * 60000, '{"username": "admin"}', '{"username": 1, "password": 2}']
+)
 def test_a_body_that_is_no_login(client: FlaskClient, body: str) -> None:
     answer = client.post("/api/login", data=body)
     assert (answer.status_code, answer.text) == (403, "Error in request")
