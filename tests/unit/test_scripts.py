@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def test_what_is_missing_is_installed_and_said(tmp_path: Path) -> None:
     assert calls[0].startswith("update")
     assert calls[1].startswith("install")
     assert calls[1].endswith("no-such-tool")
+
+
+def test_every_package_of_the_tests_is_found_when_it_is_there(tmp_path: Path) -> None:
+    packages = re.findall(r"packages=\(([^)]*)\)", (ROOT / "scripts" / "test").read_text())
+    tools = tool(tmp_path / "bin", "apt-get", "true")
+    tool(tools, "id", "echo 0")
+    for name in sorted({name for line in packages for name in line.split()}):
+        installed = shell(f"need_packages {name}", tools).stderr == ""
+        found = subprocess.run(["dpkg", "-s", name], capture_output=True, check=False).returncode == 0
+        assert installed or not found, f"{name} is installed and not found"
 
 
 def test_an_ordinary_user_installs_by_sudo(tmp_path: Path) -> None:
