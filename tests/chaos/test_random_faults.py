@@ -9,6 +9,7 @@ import os
 import random
 import time
 
+import pymysql
 import pytest
 from cluster import World, codes
 from faults import Hands
@@ -67,11 +68,11 @@ def _run(world: World, seed: int, rounds: int) -> None:
                 _break(hands, round_)
                 hands.heal()
                 healing = time.monotonic()
-                _converge(world, ledger)
+                _converge(world, ledger, hands)
                 hands.note(f"healthy after {time.monotonic() - healing:.1f} s")
                 if "diverged" in codes(world.repman.snapshot):
                     break
-    except (AssertionError, SandboxError) as error:
+    except (AssertionError, SandboxError, pymysql.Error) as error:
         failures.append(str(error))
     ended = time.monotonic()
     ledger.stop()
@@ -98,7 +99,7 @@ def _break(hands: Hands, round_: Round) -> None:
     time.sleep(last.then)
 
 
-def _converge(world: World, ledger: Ledger) -> None:
+def _converge(world: World, ledger: Ledger, hands: Hands) -> None:
     """Wait for the healthy cluster that must come; it must be so by the servers' own word.
 
     Or for an old writer shown as diverged, where nobody can make it forget what no client was told of.
@@ -113,9 +114,10 @@ def _converge(world: World, ledger: Ledger) -> None:
             ledger.flows(20, max(1.0, deadline - time.monotonic()))
             _protected(world)
             return
-        except AssertionError:
+        except (AssertionError, pymysql.Error) as error:
             if time.monotonic() > deadline:
                 raise
+            hands.note(f"not yet: {error}")
 
 
 def _protected(world: World) -> None:
