@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import cache
 from typing import Protocol, cast
 
 from repman.errors import RepmanError
@@ -183,22 +184,17 @@ def _checked(head: bytes) -> bytes:
     return head
 
 
-_heads: dict[tuple[int, str, bool, bool], bytes] = {}
-"""Everything of a response before its age: one entry for each text this process can say."""
-
-
 def _response(answer: Answer, keep: bool, old: bool, head_only: bool) -> bytes:
-    key = (answer.status, answer.text, keep, old)
-    head = _heads.get(key)
-    if head is None:
-        head = _heads[key] = _head(*key)
+    head = _head(answer.status, answer.text, keep, old)
     body = b"" if head_only else answer.text.encode()
     if answer.age is None:
         return b"%b\r\n%b" % (head, body)
     return b"%bX-Repman-Age: %.1f\r\n\r\n%b" % (head, answer.age, body)
 
 
+@cache
 def _head(status: int, text: str, keep: bool, old: bool) -> bytes:
+    """Everything of a response before its age: one entry for each text this process can say."""
     lines = [
         f"HTTP/{'1.0' if old else '1.1'} {status} {_REASONS[status]}",
         "Content-Type: text/plain; charset=utf-8",
