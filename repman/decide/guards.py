@@ -98,7 +98,7 @@ def _writer_vouches(view: View) -> bool:
     writer had sent and, when it died, had not told anybody of.
     """
     writer = view.writer_seen
-    if writer is None or not writer.answered:
+    if view.life is not Life.CLOSED or writer is None:
         return False
     return writer.inventory is not None and writer.inventory.commits_survive
 
@@ -109,8 +109,7 @@ def _restarted(view: View) -> list[Refusal]:
     A restart discards what was received and not applied; since when the writer acknowledged the last write is not
     known, nor is what the restarted one had received by then.  A writer that is back has all of it itself.
     """
-    writer = view.writer_seen
-    if writer is not None and writer.answered:
+    if view.life is Life.CLOSED:
         return []
     return [
         Refusal(

@@ -208,6 +208,10 @@ def _weak_settings(view: View) -> Found:
                 ("log_slave_updates", one.log_replica_updates),
                 ("gtid_strict_mode", one.strict_gtid),
                 ("binlog_format=ROW", one.row_format),
+                (
+                    "innodb_flush_log_at_trx_commit=3 and sync_binlog=1",
+                    not one.inventory or one.inventory.commits_survive,
+                ),
             )
             if not good
         ]

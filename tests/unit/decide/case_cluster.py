@@ -136,7 +136,7 @@ def _inventory(words: Words) -> Inventory | None:
         user_schemas=schemas,
         bypassing_accounts=tuple(words.get("bypassing", ())),
         longest_write=words.get("longest_write", 0.0),
-        commits_survive=words.get("commits_survive", False),
+        commits_survive=words.get("commits_survive", True),
     )
 
 
