@@ -70,3 +70,5 @@ def start_logging(process: str, level: str, log_file: Path | None) -> None:
     root.addHandler(handler)
     wanted = level.upper()
     root.setLevel(wanted if wanted in _LEVELS else "INFO")
+    # It tells of every job it runs, which would be most of the log.
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
