@@ -39,9 +39,10 @@ _SQLITE_ADVICE = {
 
 
 def open_engine(url: str, durable: bool) -> Engine:
-    """An engine; with `durable` each statement is its own transaction and on disk when it returns.
+    """An engine; with `durable` each statement is its own transaction.
 
-    SQLite gets a write-ahead log.  The directory of an
+    SQLite gets a write-ahead log, which every death of a process leaves whole; it is synced where the caller
+    says so.  The directory of an
     SQLite file is made when it is missing.  Raises DATABASE_ERRORS.
     """
     parsed = make_url(url)
@@ -58,7 +59,7 @@ def open_engine(url: str, durable: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: object) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        connection.execute("PRAGMA synchronous=NORMAL")
 
     return engine
 

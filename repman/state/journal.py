@@ -215,21 +215,34 @@ class Journal:
             "seconds": entry.seconds,
             "text": entry.text,
         }
-        self._write(lambda connection: connection.execute(_ADD_ENTRY, values))
+        # Not synced: what the kernel has outlives every death of this process.  When the machine itself fails,
+        # entries of the last moment may be missing; then steps are done again, which changes nothing.
+        self._write(lambda connection: connection.execute(_ADD_ENTRY, values), synced=False)
 
-    def _write(self, work: Callable[[Connection], object]) -> None:
+    def _write(self, work: Callable[[Connection], object], synced: bool = True) -> None:
         with self._lock:
             try:
                 try:
-                    work(self._connection())
+                    self._work(work, synced)
                 except DBAPIError as error:
                     if not error.connection_invalidated:
                         raise
                     self._drop()
-                    work(self._connection())
+                    self._work(work, synced)
             except DATABASE_ERRORS as error:
                 self._drop()
                 raise self._failed(error) from error
+
+    def _work(self, work: Callable[[Connection], object], synced: bool) -> None:
+        connection = self._connection()
+        if not synced or self._engine.dialect.name != "sqlite":
+            work(connection)
+            return
+        connection.exec_driver_sql("PRAGMA synchronous=FULL")
+        try:
+            work(connection)
+        finally:
+            connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
 
     def _connection(self) -> Connection:
         if self._kept is None:
