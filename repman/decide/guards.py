@@ -25,12 +25,13 @@ def may_act(view: View) -> tuple[Refusal, ...]:
 
 def _no_lease(view: View) -> Refusal:
     answering = view.seen.answering()
-    holders = sorted({one.lease_holder for one in answering if one.lease_holder})
+    holders = view.seen.lease_holders
     if not answering:
         return Refusal("no-lease", "no server of the cluster answers, so nobody can grant the lease to act")
     who = f"; another repman holds it: {', '.join(holders)}" if holders else ""
-    votes = sum(1 for one in answering if one.leased)
-    return Refusal("no-lease", f"{votes} of {len(answering)} answering servers gave us the lease, not a majority{who}")
+    return Refusal(
+        "no-lease", f"{view.seen.votes} of {len(answering)} answering servers gave us the lease, not a majority{who}"
+    )
 
 
 def may_act_automatically(view: View) -> tuple[Refusal, ...]:

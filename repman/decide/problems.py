@@ -245,7 +245,7 @@ def _proxy_maintenance(view: View) -> Found:
 
 def _lease(view: View) -> Found:
     if not view.leased and view.seen.answering():
-        holders = sorted({one.lease_holder for one in view.seen.answering() if one.lease_holder})
+        holders = view.seen.lease_holders
         yield "", "repman does not hold the cluster's lease" + (f": {', '.join(holders)} does" if holders else "")
 
 

@@ -58,7 +58,7 @@ def _ackers(seen: ClusterSeen, writer: ServerSeen | None) -> int:
         return 0
     if writer.semi_sync is not None and writer.semi_sync.source_enabled:
         return writer.semi_sync.ackers
-    return sum(1 for one in seen.replicas_of(writer.address) if _receiving(one, writer.address))
+    return sum(1 for one in seen.replicas_of(writer.address) if one.receives_from(writer.address))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _uncounted_ackers(seen: ClusterSeen, writer: ServerSeen | None) -> _Uncounte
         for one in seen.replicas_of(writer.address)
         if one.semi_sync is not None and one.semi_sync.replica_enabled and not _stopped(one, writer.address)
     ]
-    receiving = sum(1 for one in able if _receiving(one, writer.address))
+    receiving = sum(1 for one in able if one.receives_from(writer.address))
     return _Uncounted(writer.semi_sync.ackers > receiving, writer.semi_sync.ackers > len(able))
 
 
@@ -101,11 +101,6 @@ def _exposed(seen: ClusterSeen, memory: Memory, writer: ServerSeen | None, moved
 def _stopped(one: ServerSeen, source: str) -> bool:
     link = one.follows(source)
     return link is None or link.receiver is Receiver.STOPPED
-
-
-def _receiving(one: ServerSeen, source: str) -> bool:
-    link = one.follows(source)
-    return link is not None and link.receiver is Receiver.RUNNING
 
 
 def _remember_server(
@@ -133,7 +128,7 @@ def _remember_server(
         highest_received=None if one.address == writer else _highest(before, one, open_writer),
         acker=before.acker
         if open_writer is None
-        else _receiving(one, writer) or (before.acker and uncounted.among_all and not _stopped(one, writer)),
+        else one.receives_from(writer) or (before.acker and uncounted.among_all and not _stopped(one, writer)),
         acker_boot=before.acker_boot if open_writer is None else one.boot,
         open_boot=one.boot if one.open else before.open_boot,
         fenced_unknown=before.fenced_unknown and one.open and one.address != writer,

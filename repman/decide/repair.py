@@ -139,7 +139,7 @@ def _protection(view: View, writer: ServerSeen) -> Iterator[Plan]:
     policy, semi_sync = view.policy, writer.semi_sync
     if not policy.semi_sync or semi_sync is None:
         return
-    attached = [one for one in view.seen.replicas_of(view.writer) if _caught_up(one, writer)]
+    attached = [one for one in view.seen.replicas_of(view.writer) if _can_acknowledge(one, writer)]
     if not semi_sync.lossless and attached:
         told = ", ".join(view.name(one.address) for one in attached)
         reason = f"{told} can acknowledge: commits on {view.name(view.writer)} wait for it again"
@@ -152,11 +152,9 @@ def _protection(view: View, writer: ServerSeen) -> Iterator[Plan]:
         yield _plan(view, PlanKind.PROTECTION, reason, Step(StepKind.SEMI_SYNC_OFF, view.writer))
 
 
-def _caught_up(one: ServerSeen, writer: ServerSeen) -> bool:
-    link = one.follows(writer.address)
-    if link is None or link.receiver is not Receiver.RUNNING:
-        return False
-    return one.semi_sync is not None and one.semi_sync.replica_enabled
+def _can_acknowledge(one: ServerSeen, writer: ServerSeen) -> bool:
+    acknowledges = one.semi_sync is not None and one.semi_sync.replica_enabled
+    return acknowledges and one.receives_from(writer.address)
 
 
 def settled(view: View) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from repman.decide.view import View, errant
-from repman.model.observation import Reach, Receiver, ServerSeen
+from repman.model.observation import Reach, ServerSeen
 from repman.model.plan import FenceOutcome, Plan, PlanKind, Step, StepKind
 from repman.model.policy import UnknownFencePolicy
 from repman.model.problem import Refusal
@@ -101,12 +101,7 @@ def unknown_fence_allowed(view: View, address: str) -> bool:
     lossless = last is not None and last.semi_sync is not None and last.semi_sync.lossless
     if view.policy.semi_sync and not lossless:
         return False
-    return not any(_receives(one, address) for one in view.seen.answering())
-
-
-def _receives(one: ServerSeen, source: str) -> bool:
-    link = one.follows(source)
-    return link is not None and link.receiver is Receiver.RUNNING
+    return not any(one.receives_from(address) for one in view.seen.answering())
 
 
 def _may_promote(view: View, plan: Plan, step: Step, fences: Fences) -> list[Refusal]:
@@ -133,7 +128,7 @@ def _may_promote(view: View, plan: Plan, step: Step, fences: Fences) -> list[Ref
                     "would-lose", f"{view.name(one.address)} has what {name} lacks: {missing or one.received}", step
                 )
             )
-        if plan.kind is PlanKind.FAILOVER and plan.old_writer and _receives(one, plan.old_writer):
+        if plan.kind is PlanKind.FAILOVER and plan.old_writer and one.receives_from(plan.old_writer):
             refusals.append(
                 _refuse("still-received", f"{view.name(one.address)} still receives from the old writer", step)
             )
@@ -150,7 +145,7 @@ def _may_follow(view: View, plan: Plan, step: Step, fences: Fences) -> list[Refu
         refusals.append(
             _refuse("would-cycle", f"{view.name(step.source)} itself replicates from {view.name(step.server)}", step)
         )
-    live = _receives(target, step.source)
+    live = target.receives_from(step.source)
     if not live and source.executed and target.executed and not source.executed.covers(target.executed):
         extra = target.executed.minus(source.executed)
         refusals.append(

@@ -195,6 +195,11 @@ class ServerSeen:
                 return link
         return None
 
+    def receives_from(self, address: str) -> bool:
+        """Whether its receiver for that source is connected, by the server's own word."""
+        link = self.follows(address)
+        return link is not None and link.receiver is Receiver.RUNNING
+
     @property
     def drained(self) -> bool:
         """Whether everything received is applied."""
@@ -246,6 +251,21 @@ class ClusterSeen:
     def answering(self) -> tuple[ServerSeen, ...]:
         """The servers that answered."""
         return self._answering
+
+    @property
+    def votes(self) -> int:
+        """How many servers gave us their vote for the lease."""
+        return sum(1 for seen in self._answering if seen.leased)
+
+    @property
+    def leased(self) -> bool:
+        """Whether a majority of the servers that answer gave us their vote."""
+        return 2 * self.votes > len(self._answering)
+
+    @property
+    def lease_holders(self) -> tuple[str, ...]:
+        """Who else holds votes, in words."""
+        return tuple(sorted({seen.lease_holder for seen in self._answering if seen.lease_holder}))
 
     def replicas_of(self, address: str) -> tuple[ServerSeen, ...]:
         """The answering servers that have a channel from that one."""

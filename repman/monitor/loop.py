@@ -206,7 +206,7 @@ class ClusterLoop:
 
     def _steer(self, seen: ClusterSeen, decision: Decision) -> None:
         """Keep the proxies at what was decided, when we are the one who may."""
-        if self._policy.paused or not self._active(seen):
+        if self._policy.paused or not seen.leased:
             return
         for proxy, proxy_seen in zip(self._around.proxies, seen.proxies, strict=True):
             if proxy_seen.answered and not _as_told(proxy_seen, decision.routes):
@@ -214,10 +214,6 @@ class ClusterLoop:
                     proxy.route(decision.routes, self._policy.answer_timeout)
                 except RepmanError as error:
                     LOG.warning("proxy cluster=%s proxy=%s: %s", self._policy.name, proxy.name, error)
-
-    def _active(self, seen: ClusterSeen) -> bool:
-        answering = seen.answering()
-        return 2 * sum(1 for one in answering if one.leased) > len(answering)
 
     def _report(self, progress: Progress) -> None:
         """Called by the executor: publish where the plan is."""

@@ -66,9 +66,8 @@ class Publication:
     ) -> Snapshot:
         self.generation += 1
         answering = seen.answering()
-        votes = sum(1 for one in answering if one.leased)
-        active = 2 * votes > len(answering) or not answering
-        holders = sorted({one.lease_holder for one in answering if one.lease_holder})
+        active = seen.leased or not answering
+        holders = seen.lease_holders
         return Snapshot(
             FORMAT,
             self.policy.name,
@@ -77,7 +76,7 @@ class Publication:
             self.generation,
             self.run,
             active,
-            f"{votes} of {len(answering)} votes are ours" + (f", others: {', '.join(holders)}" if holders else ""),
+            f"{seen.votes} of {len(answering)} votes are ours" + (f", others: {', '.join(holders)}" if holders else ""),
             self.policy.paused,
             decision.writer,
             decision.writer_alive,
