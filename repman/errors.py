@@ -11,6 +11,7 @@
     ├── JournalError          the journal cannot be written; without it nothing may be changed
     ├── StateError            history, snapshots or the command socket cannot be used; nothing else is hurt
     ├── MonitorDown           the monitor does not answer on its socket; reads still work
+    ├── WorkerDown            the worker does not answer on its socket; jobs and live reads wait for it
     └── SandboxError          a local database process could not be made, started or stopped
 
 Classes are named after what the caller can do.  The text of an error tells its reader what to do next.
@@ -75,6 +76,10 @@ class StateError(RepmanError):
 
 class MonitorDown(RepmanError):
     """The monitor process does not answer on its socket."""
+
+
+class WorkerDown(RepmanError):
+    """The worker process does not answer on its socket."""
 
 
 class SandboxError(RepmanError):

@@ -96,6 +96,11 @@ class ServiceSettings:
         """Where the monitor takes commands."""
         return self.rundir / "monitor.sock"
 
+    @property
+    def worker_socket(self) -> Path:
+        """Where the worker takes requests."""
+        return self.rundir / "worker.sock"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -17,6 +17,23 @@ class CommandKind(StrEnum):
     """Show the plan of a failover or a switchover, as of now; changes nothing."""
     RESET_FAILOVER_CONTROL = "reset-failover-control"
     MAINTENANCE = "maintenance"
+    """Take a server out of service (`on`) or give it back."""
+    HOLD = "hold"
+    """Leave a server alone while a job rebuilds it: no repair, no election, no route (`on`), or give it back.  It
+    outlives a restart and is ended only by the job or by an operator."""
+    START_SERVER = "start-server"
+    STOP_SERVER = "stop-server"
+    READ_ONLY = "read-only"
+    START_REPLICATION = "start-replication"
+    STOP_REPLICATION = "stop-replication"
+    SKIP_EVENT = "skip-event"
+    RESET_BINLOG = "reset-binlog"
+    RESET_REPLICATION = "reset-replication"
+    RATE = "rate"
+    """Prefer, ignore or rate a server as any other in elections (`rating`)."""
+    ROLLING_RESTART = "rolling-restart"
+    RESET_AVAILABILITY = "reset-availability"
+    """Count the shares of time anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +51,10 @@ class Command:
     """``failover`` or ``switchover``."""
     user: str = ""
     on: bool = True
+    rating: str = ""
+    """``preferred``, ``ignored`` or ``unrated``."""
+    reason: str = ""
+    """Why, in words: for holds and maintenance."""
 
 
 @dataclass(frozen=True, slots=True)

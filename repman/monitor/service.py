@@ -22,14 +22,13 @@ from repman.monitor.loop import ClusterLoop, Surroundings
 from repman.orchestrators.base import Orchestrator
 from repman.orchestrators.local import LocalOrchestrator
 from repman.proxies.haproxy import Haproxy
-from repman.state.bus import BusServer
+from repman.state.bus import monitor_server
 from repman.state.history import History
 from repman.state.journal import Journal
 from repman.state.snapshots import Publisher
 
 LOG = logging.getLogger(__name__)
 
-SOCKET = "monitor.sock"
 _LONGEST_PLAN = 600.0
 """Seconds after which a command's asker is told that its plan still runs."""
 
@@ -67,7 +66,7 @@ class Monitor:
         run_id = uuid.uuid4().hex[:12]
         for cluster in self._settings.clusters:
             self._add(cluster, publisher, run_id)
-        self._bus = BusServer(service.rundir / SOCKET, self.command)
+        self._bus = monitor_server(service.monitor_socket, self.command)
         self._bus.start()
         self._scheduler.start()
         # What was loaded until now stays: the collector need not look at it again in the middle of a tick.

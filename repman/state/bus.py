@@ -1,6 +1,7 @@
-"""Commands to the monitor over a Unix socket: one question and one answer a connection.
+"""Questions to a process of ours over a Unix socket: one question and one answer a connection.
 
-A message is its length in four bytes, big end first, and a JSON document: a Command there, a Receipt back.
+A message is its length in four bytes, big end first, and a JSON document: a Command there and a Receipt back on
+the monitor's socket, a Request there and a Reply back on the worker's.
 Whoever may open the socket (its owner) may command; rights of API users are checked before.
 """
 
@@ -15,10 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from repman.errors import MonitorDown, RepmanError, StateError
+from repman.errors import MonitorDown, RepmanError, StateError, WorkerDown
 from repman.model.command import Command, Receipt
+from repman.model.work import Reply, Request
 from repman.state.codec import decode, encode
 
 LOG = logging.getLogger(__name__)
@@ -31,16 +35,30 @@ _LENGTH = struct.Struct(">I")
 _LONGEST_ADDRESS = 107
 
 
-class BusServer:
-    """Answers commands with `handler`, each in its own thread, `at_once` of them at most.
+Question = TypeVar("Question")
+AnswerT = TypeVar("AnswerT")
 
-    `handler` must be safe to call from several threads; what it raises becomes the answer.
+
+class BusServer(Generic[Question]):
+    """Answers questions with `handler`, each in its own thread, `at_once` of them at most.
+
+    `handler` must be safe to call from several threads; what it raises becomes the answer that `troubled`
+    makes of status (``refused`` or ``failed``), code and sentence.
     """
 
-    def __init__(self, path: Path, handler: Callable[[Command], Receipt], at_once: int = 16) -> None:
+    def __init__(
+        self,
+        path: Path,
+        asked: type[Question],
+        handler: Callable[[Question], object],
+        troubled: Callable[[str, str, str], object],
+        at_once: int = 16,
+    ) -> None:
         """Nothing is opened before `start`."""
         self._path = path
+        self._asked = asked
         self._handler = handler
+        self._troubled = troubled
         self._free = threading.BoundedSemaphore(at_once)
         self._listening: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -93,26 +111,47 @@ class BusServer:
             if self._free.acquire(blocking=False):
                 threading.Thread(target=self._serve, args=(peer,), name="bus-peer", daemon=True).start()
             else:
-                _answer(peer, _refusal("busy", "Too many commands at once; try again when some have ended."))
+                _answer(
+                    peer,
+                    self._troubled("refused", "busy", "Too many questions at once; try again when some have ended."),
+                )
 
     def _serve(self, peer: socket.socket) -> None:
         try:
-            _answer(peer, self._receipt(peer))
+            _answer(peer, self._reply(peer))
         finally:
             self._free.release()
 
-    def _receipt(self, peer: socket.socket) -> Receipt:
+    def _reply(self, peer: socket.socket) -> object:
         try:
-            command = decode(Command, _receive(peer, MAX_REQUEST, time.monotonic() + REQUEST_SECONDS))
+            question = decode(self._asked, _receive(peer, MAX_REQUEST, time.monotonic() + REQUEST_SECONDS))
         except (ValueError, OSError) as error:
-            return _refusal("malformed-command", f"This is no command, nothing was done: {error}.")
+            return self._troubled("refused", "malformed-command", f"This is no command, nothing was done: {error}.")
         try:
-            return self._handler(command)
+            return self._handler(question)
         except RepmanError as error:
-            return Receipt("failed", str(error))
+            return self._troubled("failed", "failed", str(error))
         except Exception:
-            LOG.exception("the command %s failed", command)
-            return Receipt("failed", "The monitor failed on this command; its log tells where.")
+            LOG.exception("%s failed", question)
+            return self._troubled("failed", "mistake", "repman made a mistake on this command; its log tells where.")
+
+
+def monitor_server(path: Path, handler: Callable[[Command], Receipt], at_once: int = 16) -> BusServer[Command]:
+    """The monitor's end: commands in, receipts out."""
+
+    def troubled(status: str, code: str, sentence: str) -> Receipt:
+        return Receipt(status, sentence, ((code, sentence),) if status == "refused" else ())
+
+    return BusServer(path, Command, handler, troubled, at_once)
+
+
+def worker_server(path: Path, handler: Callable[[Request], Reply], at_once: int = 64) -> BusServer[Request]:
+    """The worker's end: requests in, replies out."""
+
+    def troubled(status: str, code: str, sentence: str) -> Reply:
+        return Reply(status, sentence, code)
+
+    return BusServer(path, Request, handler, troubled, at_once)
 
 
 def ask(path: Path, command: Command, timeout: float) -> Receipt:
@@ -121,37 +160,54 @@ def ask(path: Path, command: Command, timeout: float) -> Receipt:
     Raises MonitorDown when no monitor listens, and when it does not answer in time: then the command may
     still be carried out.
     """
+    return _ask(path, command, Receipt, timeout, _MONITOR)
+
+
+def ask_worker(path: Path, request: Request, timeout: float) -> Reply:
+    """The worker's answer to a request, within `timeout` seconds.  Raises WorkerDown, in the same cases."""
+    return _ask(path, request, Reply, timeout, _WORKER)
+
+
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    name: str
+    command: str
+    down: type[RepmanError]
+
+
+_MONITOR = _Peer("monitor", "monitor", MonitorDown)
+_WORKER = _Peer("worker", "worker", WorkerDown)
+
+
+def _ask(path: Path, question: object, answer: type[AnswerT], timeout: float, listener: _Peer) -> AnswerT:
     deadline = time.monotonic() + timeout
+    who, down = listener.name, listener.down
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         try:
             _connect(peer, path, deadline)
         except TimeoutError:
-            raise MonitorDown(
-                f"The monitor did not take the command within {timeout:g} s; nothing was done. See its log."
+            raise down(
+                f"The {who} did not take the command within {timeout:g} s; nothing was done. See its log."
             ) from None
         except OSError as error:
-            raise MonitorDown(
-                f"The monitor is not running: nobody listens on {path} ({error.strerror or error}). Start it "
-                "with `repman serve` or `repman monitor`."
+            raise down(
+                f"The {who} is not running: nobody listens on {path} ({error.strerror or error}). Start it "
+                f"with `repman serve` or `repman {listener.command}`."
             ) from error
         try:
             with suppress(BrokenPipeError, ConnectionResetError):  # an answer may be there all the same
-                _send(peer, encode(command), deadline)
-            return decode(Receipt, _receive(peer, MAX_ANSWER, deadline))
+                _send(peer, encode(question), deadline)
+            return decode(answer, _receive(peer, MAX_ANSWER, deadline))
         except TimeoutError:
-            raise MonitorDown(
-                f"The monitor did not answer within {timeout:g} s; the command may still be carried out. "
+            raise down(
+                f"The {who} did not answer within {timeout:g} s; the command may still be carried out. "
                 "Look at the cluster's status before you repeat it."
             ) from None
         except (OSError, ValueError) as error:
-            raise MonitorDown(
-                f"The monitor went away before it answered ({error}); the command may have been carried out. "
+            raise down(
+                f"The {who} went away before it answered ({error}); the command may have been carried out. "
                 "Look at the cluster's status before you repeat it."
             ) from error
-
-
-def _refusal(code: str, sentence: str) -> Receipt:
-    return Receipt("refused", sentence, ((code, sentence),))
 
 
 def _lock(path: Path) -> int:
@@ -162,7 +218,7 @@ def _lock(path: Path) -> int:
     except BlockingIOError as error:
         os.close(descriptor)
         raise StateError(
-            f"Another monitor listens on {path}; stop it, or give this one another run directory."
+            f"Another process of repman listens on {path}; stop it, or give this one another run directory."
         ) from error
     return descriptor
 
@@ -236,7 +292,7 @@ def _exactly(peer: socket.socket, length: int, deadline: float) -> bytes:
     return bytes(received)
 
 
-def _answer(peer: socket.socket, receipt: Receipt) -> None:
+def _answer(peer: socket.socket, receipt: object) -> None:
     """Send the answer, if anybody still waits for it."""
     with peer, suppress(OSError):
         _send(peer, encode(receipt), time.monotonic() + REQUEST_SECONDS)

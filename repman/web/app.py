@@ -11,7 +11,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from repman.config.settings import ClusterSettings, Settings
-from repman.errors import MonitorDown, RepmanError, StateError
+from repman.errors import MonitorDown, RepmanError, StateError, WorkerDown
 from repman.state import bus
 from repman.state.history import History
 from repman.state.snapshots import ProbeReader, SnapshotReader
@@ -50,6 +50,7 @@ def create_app(settings: Settings) -> Flask:
         probe_reader=ProbeReader(service.rundir),
         history=History(service.history_url),
         ask=partial(bus.ask, service.monitor_socket),
+        ask_worker=partial(bus.ask_worker, service.worker_socket),
         throttle=LoginThrottle(service.rundir / "logins.json"),
     )
     app = Flask("repman", static_folder=None, template_folder=None)
@@ -134,7 +135,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _repman_error(error: RepmanError) -> Response:
-    if isinstance(error, MonitorDown | StateError):
+    if isinstance(error, MonitorDown | WorkerDown | StateError):
         return replies.error(503, str(error))
     return _mistake(error)
 

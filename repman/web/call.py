@@ -10,6 +10,7 @@ from flask import Response, g
 from repman.config.settings import ClusterSettings, Settings
 from repman.model.command import Command, Receipt
 from repman.model.snapshot import Snapshot
+from repman.model.work import Reply, Request
 from repman.state.history import History
 from repman.state.publication import age
 from repman.state.snapshots import ProbeReader, SnapshotReader
@@ -19,6 +20,8 @@ from repman.web.throttle import LoginThrottle
 
 Ask = Callable[[Command, float], Receipt]
 """Sends a command to the monitor and waits at most so many seconds for its receipt."""
+AskWorker = Callable[[Request, float], Reply]
+"""Sends a request to the worker and waits at most so many seconds for its reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class House:
     probe_reader: ProbeReader
     history: History
     ask: Ask
+    ask_worker: AskWorker
     throttle: LoginThrottle
 
     def snapshot(self, cluster: ClusterSettings) -> Snapshot:

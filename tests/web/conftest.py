@@ -14,7 +14,7 @@ from repman.config.settings import Credential, Settings
 from repman.model.command import Command, Receipt
 from repman.model.probe import probe_table
 from repman.model.snapshot import Snapshot
-from repman.state.bus import BusServer
+from repman.state.bus import monitor_server
 from repman.state.history import History
 from repman.state.snapshots import Publisher
 from repman.web.app import create_app
@@ -72,7 +72,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 @pytest.fixture
 def monitor(installation: Installation) -> Iterator[Monitor]:
     script = Monitor()
-    server = BusServer(installation.settings.service.monitor_socket, script)
+    server = monitor_server(installation.settings.service.monitor_socket, script)
     server.start()
     yield script
     server.close()

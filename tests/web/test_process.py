@@ -18,7 +18,7 @@ import requests
 from repman.config.settings import Settings
 from repman.model.command import Command, Receipt
 from repman.model.probe import probe_table
-from repman.state.bus import BusServer
+from repman.state.bus import monitor_server
 from repman.state.snapshots import Publisher
 from repman.web import process
 
@@ -89,7 +89,7 @@ def test_reads_go_on_while_plans_run(running: Running) -> None:
         ended.wait(10)
         return Receipt("done", "Done.")
 
-    server = BusServer(running.settings.service.monitor_socket, handler)
+    server = monitor_server(running.settings.service.monitor_socket, handler)
     server.start()
     bearer = {"Authorization": "Bearer " + login(running.url).json()["token"]}
     codes: list[int] = []

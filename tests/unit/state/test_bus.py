@@ -20,7 +20,7 @@ import pytest
 from repman.errors import MonitorDown, Refused, StateError
 from repman.model.command import Command, CommandKind, Receipt
 from repman.model.problem import Refusal
-from repman.state.bus import MAX_REQUEST, BusServer, ask
+from repman.state.bus import MAX_REQUEST, BusServer, ask, monitor_server
 from repman.state.codec import decode, encode
 
 COMMAND = Command(CommandKind.SWITCHOVER, "shop", "127.0.0.1:3302", user="admin")
@@ -39,7 +39,7 @@ def serve(path: Path) -> Iterator[Serve]:
     started: list[BusServer] = []
 
     def start(handler: Callable[[Command], Receipt], at_once: int = 16, at: Path = path) -> BusServer:
-        server = BusServer(at, handler, at_once)
+        server = monitor_server(at, handler, at_once)
         server.start()
         started.append(server)
         return server
@@ -224,7 +224,7 @@ def test_a_path_longer_than_a_socket_address(serve: Serve, tmp_path: Path) -> No
     server = serve(lambda command: DONE, at=path)
     assert path.is_socket()
     assert ask(path, COMMAND, 5.0) == DONE
-    with pytest.raises(StateError, match="Another monitor"):
+    with pytest.raises(StateError, match="Another process of repman"):
         serve(lambda command: DONE, at=path)
     server.close()
     assert not path.exists()
@@ -235,7 +235,7 @@ def test_a_path_longer_than_a_socket_address(serve: Serve, tmp_path: Path) -> No
 
 def test_a_second_one_is_refused_and_the_first_goes_on(serve: Serve, path: Path) -> None:
     serve(lambda command: DONE)
-    with pytest.raises(StateError, match="Another monitor listens"):
+    with pytest.raises(StateError, match="Another process of repman listens"):
         serve(lambda command: Receipt("done", "wrong"))
     assert ask(path, COMMAND, 5.0) == DONE
 
@@ -250,15 +250,15 @@ def test_what_a_killed_monitor_left_is_replaced(serve: Serve, path: Path) -> Non
     program = textwrap.dedent(f"""
         import time
         from pathlib import Path
-        from repman.state.bus import BusServer
-        BusServer(Path({str(path)!r}), None).start()
+        from repman.state.bus import monitor_server
+        monitor_server(Path({str(path)!r}), None).start()
         print("ready", flush=True)
         time.sleep(60)
     """)
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        with pytest.raises(StateError, match="Another monitor listens"):
+        with pytest.raises(StateError, match="Another process of repman listens"):
             serve(lambda command: DONE)
         process.send_signal(signal.SIGKILL)
     assert path.exists()

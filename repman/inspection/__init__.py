@@ -1,0 +1,1 @@
+"""Looks into one server on demand: process list, variables, tables, logs; and small acts on it."""

@@ -1,0 +1,1 @@
+"""What jobs do: backup, restore, reseed, optimize, collect logs."""

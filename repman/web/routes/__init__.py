@@ -1,0 +1,18 @@
+"""Every route, as data, by room.
+
+A test walks the application and finds each rule here, closed without a token and without its grant.
+"""
+
+from __future__ import annotations
+
+from repman.web.routes import actions, front, probes, reads
+from repman.web.routes.route import Route
+
+ROUTES: tuple[Route, ...] = (
+    *front.ROUTES,
+    *reads.ROUTES,
+    *actions.ROUTES,
+    *probes.ROUTES,
+)
+
+__all__ = ["ROUTES", "Route"]
