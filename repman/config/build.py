@@ -116,6 +116,7 @@ def _cluster(name: str, values: Values) -> ClusterSettings:
         sandbox=values.path("sandbox-directory"),
         inventory_every=values.number("monitoring-inventory-interval"),
         connect_timeout=values.number("db-servers-connect-timeout"),
+        test=values.flag("test"),
         options=values.shown(),
     )
 

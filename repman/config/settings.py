@@ -50,6 +50,8 @@ class ClusterSettings:
     inventory_every: float = 60.0
     """Seconds between reads of what changes rarely."""
     connect_timeout: float = 1.0
+    test: bool = False
+    """The cluster is there to be tested: what destroys needs no ``force``."""
     options: dict[str, object] = field(default_factory=dict)
     """Every option's value by name, secrets masked: what ``/settings`` shows."""
 
