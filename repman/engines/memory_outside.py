@@ -31,6 +31,12 @@ class MemoryOrchestrator:
         self.world.kill(address)
         self.world.sleep(min(0.005, timeout))
 
+    def stop(self, address: str, timeout: float) -> None:
+        """See `Orchestrator`."""
+        self._own(address)
+        self.world.stop(address)
+        self.world.sleep(min(0.05, timeout))
+
     def start(self, address: str) -> None:
         """See `Orchestrator`."""
         self._own(address)

@@ -17,5 +17,8 @@ class Orchestrator(Protocol):
     def kill(self, address: str, timeout: float) -> None:
         """Kill its process at once and wait until it is gone.  Raises SandboxError."""
 
+    def stop(self, address: str, timeout: float) -> None:
+        """Shut its process down cleanly and wait until it is gone; nothing when it does not run.  Raises SandboxError."""
+
     def start(self, address: str) -> None:
         """Start it as a read-only semi-sync replica, not waiting until it answers.  Raises SandboxError."""

@@ -28,6 +28,10 @@ class LocalOrchestrator:
         """Kill its process at once and wait until it is gone.  Raises SandboxError."""
         self._sandbox.kill(self._name(address), timeout)
 
+    def stop(self, address: str, timeout: float) -> None:
+        """Shut its process down cleanly and wait until it is gone.  Raises SandboxError."""
+        self._sandbox.stop(self._name(address), timeout)
+
     def start(self, address: str) -> None:
         """Start it read-only, not waiting until it answers; nothing when it runs.  Raises SandboxError."""
         self._sandbox.start(self._name(address))
