@@ -2,6 +2,8 @@
 
     RepmanError
     ├── ConfigError           the configuration cannot be used; fix it and start again
+    │   ├── UnknownSetting    no option of that name can be changed there
+    │   └── SettingFixed      the environment or a flag gives the value, so it is changed there and nowhere else
     ├── UnknownCluster        no such cluster is configured
     ├── UnknownServer         the cluster has no such server
     ├── Refused               a guard said no; nothing was changed; carries every reason
@@ -12,6 +14,10 @@
     ├── StateError            history, snapshots or the command socket cannot be used; nothing else is hurt
     ├── MonitorDown           the monitor does not answer on its socket; reads still work
     ├── WorkerDown            the worker does not answer on its socket; jobs and live reads wait for it
+    ├── HostError             a host of databases refused, or what was run there failed
+    │   └── HostUnreachable   ... because nobody could log in there in time
+    ├── JobFailed             a job did not reach its aim; says what it left and what to do
+    │   └── JobCancelled      ... because somebody asked it to end
     └── SandboxError          a local database process could not be made, started or stopped
 
 Classes are named after what the caller can do.  The text of an error tells its reader what to do next.
@@ -36,6 +42,14 @@ class ConfigError(RepmanError):
     def __init__(self, mistakes: Sequence[str]) -> None:
         self.mistakes = tuple(mistakes)
         super().__init__("\n".join(self.mistakes))
+
+
+class UnknownSetting(ConfigError):
+    """No option of that name can be changed there; nothing was changed."""
+
+
+class SettingFixed(ConfigError):
+    """The environment or a flag gives the value; nothing was changed."""
 
 
 class UnknownCluster(RepmanError):
@@ -82,5 +96,21 @@ class WorkerDown(RepmanError):
     """The worker process does not answer on its socket."""
 
 
+class JobFailed(RepmanError):
+    """A job did not reach its aim."""
+
+
+class JobCancelled(JobFailed):
+    """A job ended because somebody asked for that."""
+
+
 class SandboxError(RepmanError):
     """A local database process could not be created, started, stopped or destroyed."""
+
+
+class HostError(RepmanError):
+    """A host of databases would not do what it was asked over SSH."""
+
+
+class HostUnreachable(HostError):
+    """Nobody could log in there: no route, no answer in time, a wrong host key, or a refused account."""

@@ -148,11 +148,24 @@ def _haproxy(directory: Path, sockets: Path, write_port: int, read_port: int) ->
 
 
 def _build_server(planned: Description, entry: ServerEntry, data: Path) -> None:
+    _lay_out_server(planned, entry)
+    template.copy(data, Path(entry.datadir))
+
+
+def _lay_out_server(planned: Description, entry: ServerEntry) -> None:
+    """Everything that a server has beside its data."""
     home = Path(entry.config).parent
     _make_directory(home, planned.run_as, 0o755)
     _make_directory(home / "tmp", planned.run_as, 0o700)
-    template.copy(data, Path(entry.datadir))
-    text = haproxy_files.template("server.cnf").substitute(
+    Path(entry.config).write_text(server_configuration(planned, entry))
+    log = Path(entry.log)
+    log.touch(mode=0o640)
+    _give(log, planned.run_as)
+
+
+def server_configuration(planned: Description, entry: ServerEntry) -> str:
+    """The text of a server's option file; what tells it from the others follows from its place among them."""
+    return haproxy_files.template("server.cnf").substitute(
         run_as=planned.run_as,
         datadir=_option_value(entry.datadir),
         socket=_option_value(entry.socket),
@@ -163,18 +176,70 @@ def _build_server(planned: Description, entry: ServerEntry, data: Path) -> None:
         server_id=planned.servers.index(entry) + 1,
         log_file_size=template.LOG_FILE_SIZE,
     )
-    Path(entry.config).write_text(text)
-    log = Path(entry.log)
-    log.touch(mode=0o640)
-    _give(log, planned.run_as)
+
+
+def balancer_configuration(planned: Description, entry: BalancerEntry) -> str:
+    """The text of HAProxy's configuration."""
+    return haproxy_files.configuration(entry, planned.servers, planned.cluster, (LOOPBACK, planned.probes_port))
+
+
+def provisioned(entry: ServerEntry | BalancerEntry) -> bool:
+    """Whether there is what it needs to be started: a data directory, or HAProxy's configuration."""
+    return Path(entry.datadir if isinstance(entry, ServerEntry) else entry.config).exists()
+
+
+def provision(planned: Description, entry: ServerEntry | BalancerEntry, timeout: float) -> None:
+    """Make what it needs to be started; a data directory appears whole or not at all.
+
+    Raises SandboxError, also when there is one already: nobody's data is ever written over.
+    """
+    if provisioned(entry):
+        raise SandboxError(f"{entry.name} is provisioned already; to make it anew, unprovision it first")
+    if isinstance(entry, BalancerEntry):
+        _build_haproxy(planned, entry)
+        return
+    prepare_socket_directory(planned)
+    _lay_out_server(planned, entry)
+    draft = Path(entry.config).with_name("making")
+    _remove_tree(draft)
+    _make_directory(draft, planned.run_as, 0o700)
+    scratch = Path(entry.config).with_name("tmp")
+    accounts = (planned.monitor, planned.replication, planned.application)
+    template.make(draft / "data", scratch, planned.run_as, *accounts, timeout)
+    (draft / "data").rename(entry.datadir)
+    _remove_tree(draft)
+
+
+def unprovision(entry: ServerEntry | BalancerEntry) -> None:
+    """Take that away again, at once as a whole; its process must be gone.  A log that tells why stays.
+
+    Raises SandboxError.
+    """
+    if isinstance(entry, BalancerEntry):
+        haproxy_files.state_file(entry).unlink(missing_ok=True)
+        Path(entry.config).unlink(missing_ok=True)
+        return
+    removed = Path(entry.config).with_name("removed")
+    _remove_tree(removed)
+    if Path(entry.datadir).exists():
+        Path(entry.datadir).rename(removed)
+    _remove_tree(removed)
+
+
+def _remove_tree(path: Path) -> None:
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SandboxError(f"{path} cannot be removed: {error.strerror}; remove it yourself") from error
 
 
 def _build_haproxy(planned: Description, entry: BalancerEntry) -> None:
     home = Path(entry.config).parent
     home.mkdir(exist_ok=True)
     probes = (LOOPBACK, planned.probes_port)
-    text = haproxy_files.configuration(entry, planned.servers, planned.cluster, probes)
-    Path(entry.config).write_text(text)
+    Path(entry.config).write_text(balancer_configuration(planned, entry))
     haproxy_files.state_file(entry).write_text(haproxy_files.all_down(planned.servers, probes))
 
 

@@ -23,6 +23,7 @@ _STOP_TIMEOUT = 30.0
 _KILL_TIMEOUT = 10.0
 _START_TIMEOUT = 30.0
 _LOCK_TIMEOUT = 5.0
+_PROVISION_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,8 @@ class Sandbox:
             running = process.find(entry.mark, pid_file)
             if running is not None:
                 return running
+            if not builder.provisioned(entry):
+                raise SandboxError(f"{name} is not provisioned: there is nothing to start; provision it first")
             builder.prepare_socket_directory(self.description)
             self._require_free_ports(entry)
             # One that somebody else left there could not be written over, and the server would end.
@@ -165,6 +168,35 @@ class Sandbox:
         """Kill that process (SIGKILL) and wait until it is gone.  Raises SandboxError."""
         if not process.end(self._entry(name).mark, signal.SIGKILL, timeout):
             raise SandboxError(f"{name} did not die within {timeout:g} s; the kernel holds it, look at dmesg")
+
+    def provisioned(self, name: str) -> bool:
+        """Whether there is what that process needs to be started.  Raises SandboxError for an unknown name."""
+        return builder.provisioned(self._entry(name))
+
+    def provision(self, name: str, timeout: float = _PROVISION_TIMEOUT) -> None:
+        """Make its data directory (or HAProxy's configuration), under the name, port and server_id it always had.
+
+        Starts nothing.  Raises SandboxError, also when there is one already.
+        """
+        entry = self._entry(name)
+        with self._starting(entry):
+            if self.pid(name) is not None:
+                raise SandboxError(f"{name} runs, although it has no data any more; stop or kill it first")
+            builder.provision(self.description, entry, timeout)
+
+    def unprovision(self, name: str, timeout: float = _STOP_TIMEOUT) -> None:
+        """Stop that process cleanly and remove its data; it keeps its place in the sandbox.  Raises SandboxError."""
+        entry = self._entry(name)
+        with self._starting(entry):
+            self.stop(name, timeout)
+            builder.unprovision(entry)
+
+    def configuration(self, name: str) -> str:
+        """The configuration that process has when it is provisioned.  Raises SandboxError for an unknown name."""
+        entry = self._entry(name)
+        if isinstance(entry, ServerEntry):
+            return builder.server_configuration(self.description, entry)
+        return builder.balancer_configuration(self.description, entry)
 
     def destroy(self) -> None:
         """Kill all processes and remove everything the sandbox made.  Raises SandboxError."""
@@ -212,7 +244,9 @@ class Sandbox:
     def _starting(self, entry: ServerEntry | BalancerEntry) -> Iterator[None]:
         """One starter at a time; a start takes a moment only, for it does not wait for the server."""
         deadline = time.monotonic() + _LOCK_TIMEOUT
-        with open(Path(entry.config).with_name("start.lock"), "a") as file:
+        home = Path(entry.config).parent
+        home.mkdir(exist_ok=True)
+        with open(home / "start.lock", "a") as file:
             while not _locked(file):
                 if time.monotonic() > deadline:
                     raise SandboxError(f"{entry.name} is being started by another program for too long; try again")

@@ -82,7 +82,13 @@ def system_account(directory: Path) -> str:
 
 
 def make(
-    datadir: Path, scratch: Path, run_as: str, monitor: Account, replication: Account, application: Account
+    datadir: Path,
+    scratch: Path,
+    run_as: str,
+    monitor: Account,
+    replication: Account,
+    application: Account,
+    timeout: float = _LIMIT,
 ) -> None:
     """Create a data directory with these accounts, none of it in a binary log.  Raises SandboxError.
 
@@ -107,7 +113,7 @@ def make(
         f"--innodb-log-file-size={LOG_FILE_SIZE}",
     ]
     try:
-        _run(command, user=run_as if os.geteuid() == 0 else None)
+        _run(command, user=run_as if os.geteuid() == 0 else None, timeout=timeout)
     finally:
         accounts.unlink()
 
@@ -127,10 +133,12 @@ def _account_statements(monitor: Account, replication: Account, application: Acc
     for account, rights, option in granted:
         lines.append(f"CREATE USER '{account.user}'@'%' IDENTIFIED BY '{account.password}';")
         lines.append(f"GRANT {', '.join(rights)} ON *.* TO '{account.user}'@'%'{option};")
+    # Test traffic has a schema of its own and an account that may write there only; the monitor makes both.
+    lines.append(f"GRANT ALL PRIVILEGES ON `repman\\_traffic`.* TO '{monitor.user}'@'%' WITH GRANT OPTION;")
     return "\n".join(lines) + "\n"
 
 
-def _run(command: Sequence[str], user: str | None) -> str:
+def _run(command: Sequence[str], user: str | None, timeout: float = _LIMIT) -> str:
     try:
         ran = subprocess.run(
             command,
@@ -140,7 +148,7 @@ def _run(command: Sequence[str], user: str | None) -> str:
             errors="replace",
             cwd="/",
             env=clean_environment(),
-            timeout=_LIMIT,
+            timeout=timeout,
             check=False,
             user=user,
             group=pwd.getpwnam(user).pw_gid if user else None,
