@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from repman.decide.election import Election, elect
-from repman.decide.guards import fence_allows, keeps_acknowledged, may_act, may_act_automatically, nobody_else_open
+from repman.decide.guards import (
+    fence_allows,
+    keeps_acknowledged,
+    may_act,
+    may_act_automatically,
+    nobody_else_open,
+    reuses_no_gtid,
+)
 from repman.decide.proposal import Proposal
 from repman.decide.view import View, errant
 from repman.decide.witness import Life, Testimony
@@ -50,7 +57,11 @@ def failover(
 def reopen(view: View, wanted: str = "", asked: bool = False, force: bool = False) -> Proposal:
     """Open the most advanced server when the writer answers and is closed: after a restart it is one among all."""
     election = elect(view, wanted=wanted, prefer=view.writer)
-    overridable = (*keeps_acknowledged(view, election), *nobody_else_open(view, election.winner))
+    overridable = (
+        *keeps_acknowledged(view, election),
+        *reuses_no_gtid(view, election),
+        *nobody_else_open(view, election.winner),
+    )
     refusals = [*may_act(view), *election.refusals]
     if not asked:
         refusals += [refusal for refusal in may_act_automatically(view) if refusal.code == "manual-mode"]

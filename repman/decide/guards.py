@@ -104,6 +104,39 @@ def _writer_vouches(view: View) -> bool:
     return writer.inventory is not None and writer.inventory.commits_survive
 
 
+def reuses_no_gtid(view: View, election: Election) -> tuple[Refusal, ...]:
+    """Whether the writer, come back from a crash, may number its next transactions without naming two things alike.
+
+    A writer that is started as a semi-sync replica takes back the end of its binary log, of which no client was
+    told, and then gives the same GTIDs to other transactions.  A replica that had received the first ones asks for
+    what follows them, is served, and differs from then on without any error; nor does it acknowledge what it skips,
+    so that writes hang.  Where such a replica answers, the election finds it more advanced and opens it instead.
+    """
+    writer, remembered = view.writer_seen, view.memory.server(view.writer)
+    if writer is None or election.winner != view.writer or writer.ran_as(remembered.open_boot):
+        return ()
+    return tuple(
+        Refusal(
+            "tail-unseen",
+            f"{view.name(one.address)} may have received transactions that {view.name(view.writer)} lost in its crash and "
+            f"cannot be asked ({one.reach}); {view.name(view.writer)} would give their GTIDs to others: bring it back, fail "
+            "over to another server, or force this and reseed it before it replicates again",
+            one.address,
+        )
+        for one in view.seen.servers
+        if one.address != view.writer
+        and (not one.answered or one.received is None)
+        and (not remembered.open_boot or _may_be_ahead(view, election, view.memory.server(one.address)))
+    )
+
+
+def _may_be_ahead(view: View, election: Election, absent: ServerMemory) -> bool:
+    """Whether a server that is absent now may have received more than the returned writer has."""
+    known, missed = view.seen.server(election.winner).executed, absent.missed_at
+    behind = missed is not None and (known is None or not known.covers(missed))
+    return absent.acker or behind or _had_more(view, election, absent)
+
+
 def _restarted(view: View) -> list[Refusal]:
     """Ackers whose process is another one than when the writer was last seen open, while the writer is away.
 

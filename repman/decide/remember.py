@@ -118,6 +118,7 @@ def _remember_server(
             failures=before.failures + 1 if counted else before.failures,
             failing_since=before.failing_since or now,
             acker=before.acker if open_writer is None else uncounted.among_unseen,
+            missed_at=_missed_at(before, open_writer),
         )
     return replace(
         before,
@@ -131,8 +132,16 @@ def _remember_server(
         else one.receives_from(writer) or (before.acker and uncounted.among_all and not _stopped(one, writer)),
         acker_boot=before.acker_boot if open_writer is None else one.boot,
         open_boot=one.boot if one.open else before.open_boot,
+        missed_at=None,
         fenced_unknown=before.fenced_unknown and one.open and one.address != writer,
     )
+
+
+def _missed_at(before: ServerMemory, open_writer: ServerSeen | None) -> Position | None:
+    """Taken at the second look in vain too: at the first one, the writer may have answered before the server died."""
+    if open_writer is None or (before.missed_at is not None and before.failures > 1):
+        return before.missed_at
+    return open_writer.executed
 
 
 def _progress(before: Progress | None, one: ServerSeen, writer: str) -> Progress | None:

@@ -43,6 +43,9 @@ class ServerMemory:
     """The run of its process at that look: one that was restarted since may have lost what it acknowledged."""
     open_boot: str = ""
     """The run of the server process (`ServerSeen.boot`) in which it was last seen open."""
+    missed_at: Position | None = None
+    """What the open writer had when this server ceased to answer: all that it can have received since, unless it is
+    an `acker`.  None while it answers."""
 
 
 @dataclass(frozen=True, slots=True)

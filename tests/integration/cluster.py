@@ -116,6 +116,16 @@ class World:
         lost = traffic.lost(self.only_open())
         assert lost == [], f"{len(lost)} of {traffic.count} acknowledged writes are lost: {lost[:5]}"
 
+    def all_alike(self, traffic: Traffic) -> None:
+        """Once they have applied all, replicas hold the rows of the writer: the same GTIDs do not prove it."""
+        writer = self.only_open()
+        aim = writer.value("@@gtid_binlog_pos")
+        rows = set(writer.run(f"SELECT writer, number FROM {traffic.table}"))
+        for replica in self.replicas:
+            assert replica.value(f"MASTER_GTID_WAIT('{aim}', 10)") == 0
+            other = rows ^ set(replica.run(f"SELECT writer, number FROM {traffic.table}"))
+            assert not other, f"{replica.entry.name} differs from {writer.entry.name} in {sorted(other)[:5]}"
+
     def restarted(self, **changes: object) -> None:
         """repman with other options than the standard ones."""
         self.repman.stop()

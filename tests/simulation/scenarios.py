@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from repman.engines.memory import MONITOR, MemoryConfig, MemoryDriver
+from repman.engines.memory import MONITOR, MemoryConfig, MemoryDriver, MemoryWorld
 from repman.model.command import Command, CommandKind
 from repman.model.plan import Outcome, Step, StepKind
 from repman.model.policy import ClusterPolicy, UnackedPolicy
@@ -157,6 +158,21 @@ def _whole_cluster(as_replicas: bool) -> Callable[[Simulation], None]:
     return faults
 
 
+def _writer_first(sim: Simulation) -> None:
+    """All die when replicas have applied what no client was told of; the writer comes back first, without it."""
+
+    def all_die(world: MemoryWorld) -> None:
+        doubtful = {write.event for write in world.servers[A].in_doubt}
+        if world.now() > 3.0 and doubtful & set(world.servers[B].log.events) and world.servers[A].up:
+            world.observers.remove(all_die)
+            for address in ADDRESSES:
+                world.kill(address)
+            for delay, address in ((2.0, A), (6.0, B), (7.0, C)):
+                world.at(delay, partial(world.start, address, True))
+
+    sim.world.observers.append(all_die)
+
+
 def _bootstrap(sim: Simulation) -> None:
     for server in sim.world.servers.values():
         server.accounts = False
@@ -274,6 +290,7 @@ SCENARIOS = (
     Scenario("whole-cluster", _whole_cluster(as_replicas=False), 40.0),
     Scenario("whole-cluster-uncontrolled", _whole_cluster(as_replicas=False), 40.0, _uncontrolled),
     Scenario("whole-cluster-as-replicas", _whole_cluster(as_replicas=True), 40.0),
+    Scenario("whole-cluster-writer-back-first", _writer_first, 40.0, refused=frozenset({"tail-unseen"})),
     Scenario(
         "whole-cluster-as-replicas-unflushed",
         _whole_cluster(as_replicas=True),
