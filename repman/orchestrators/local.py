@@ -9,7 +9,7 @@ from pathlib import Path
 
 from repman.errors import SandboxError
 from repman.model.service import Host, Service, ServiceState
-from repman.orchestrators import procfs
+from repman.orchestrators import builder, procfs
 from repman.orchestrators.description import BalancerEntry, ServerEntry
 from repman.orchestrators.procfs import Machine
 from repman.orchestrators.sandbox import Sandbox
@@ -47,7 +47,7 @@ class LocalOrchestrator:
 
     def provisioned(self, address: str) -> bool:
         """Whether it has a data directory.  Raises SandboxError for a stranger's address."""
-        return self._sandbox.provisioned(self._name(address))
+        return builder.provisioned(self._sandbox.entry(self._name(address)))
 
     def provision(self, address: str, timeout: float) -> None:
         """Make its data directory with the sandbox's accounts; starts nothing.  Raises SandboxError."""
@@ -59,9 +59,11 @@ class LocalOrchestrator:
 
     def configuration(self, address: str) -> dict[str, str]:
         """Its option file, or HAProxy's configuration.  Raises SandboxError."""
-        if address in self._names:
-            return {"etc/mysql/conf.d/repman.cnf": self._sandbox.configuration(self._names[address])}
-        return {"etc/haproxy/haproxy.cfg": self._sandbox.configuration(self._balancer(address))}
+        planned = self._sandbox.description
+        entry = self._sandbox.entry(self._names.get(address) or self._balancer(address))
+        if isinstance(entry, ServerEntry):
+            return {"etc/mysql/conf.d/repman.cnf": builder.server_configuration(planned, entry)}
+        return {"etc/haproxy/haproxy.cfg": builder.balancer_configuration(planned, entry)}
 
     def hosts(self, timeout: float) -> tuple[Host, ...]:
         """This machine with all processes of the sandbox."""
@@ -94,7 +96,7 @@ class LocalOrchestrator:
         state, usage = procfs.state_and_usage(machine, _read(f"/proc/{pid}/stat")) if pid else (None, None)
         if state is None or state is ServiceState.STOPPED:
             pid = None
-            there = self._sandbox.provisioned(entry.name)
+            there = builder.provisioned(entry)
             state = ServiceState.STOPPED if there else ServiceState.UNPROVISIONED
         database = isinstance(entry, ServerEntry)
         return Service(

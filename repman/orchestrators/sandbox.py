@@ -101,7 +101,7 @@ class Sandbox:
 
     def pid(self, name: str) -> int | None:
         """The pid of that process, or None when it does not run.  Raises SandboxError for an unknown name."""
-        entry = self._entry(name)
+        entry = self.entry(name)
         return process.find(entry.mark, Path(entry.pid_file))
 
     def status(self) -> tuple[ProcessStatus, ...]:
@@ -122,7 +122,7 @@ class Sandbox:
 
         Database servers start read-only.  Raises SandboxError.
         """
-        entry = self._entry(name)
+        entry = self.entry(name)
         pid_file = Path(entry.pid_file)
         with self._starting(entry):
             running = process.find(entry.mark, pid_file)
@@ -159,26 +159,22 @@ class Sandbox:
 
     def stop(self, name: str, timeout: float = _STOP_TIMEOUT) -> None:
         """Shut that process down cleanly and wait until it is gone.  Raises SandboxError."""
-        if not process.end(self._entry(name).mark, signal.SIGTERM, timeout):
+        if not process.end(self.entry(name).mark, signal.SIGTERM, timeout):
             raise SandboxError(
                 f"{name} did not stop within {timeout:g} s; end it with: repman sandbox kill {self.directory} {name}"
             )
 
     def kill(self, name: str, timeout: float = _KILL_TIMEOUT) -> None:
         """Kill that process (SIGKILL) and wait until it is gone.  Raises SandboxError."""
-        if not process.end(self._entry(name).mark, signal.SIGKILL, timeout):
+        if not process.end(self.entry(name).mark, signal.SIGKILL, timeout):
             raise SandboxError(f"{name} did not die within {timeout:g} s; the kernel holds it, look at dmesg")
-
-    def provisioned(self, name: str) -> bool:
-        """Whether there is what that process needs to be started.  Raises SandboxError for an unknown name."""
-        return builder.provisioned(self._entry(name))
 
     def provision(self, name: str, timeout: float = _PROVISION_TIMEOUT) -> None:
         """Make its data directory (or HAProxy's configuration), under the name, port and server_id it always had.
 
         Starts nothing.  Raises SandboxError, also when there is one already.
         """
-        entry = self._entry(name)
+        entry = self.entry(name)
         with self._starting(entry):
             if self.pid(name) is not None:
                 raise SandboxError(f"{name} runs, although it has no data any more; stop or kill it first")
@@ -186,17 +182,10 @@ class Sandbox:
 
     def unprovision(self, name: str, timeout: float = _STOP_TIMEOUT) -> None:
         """Stop that process cleanly and remove its data; it keeps its place in the sandbox.  Raises SandboxError."""
-        entry = self._entry(name)
+        entry = self.entry(name)
         with self._starting(entry):
             self.stop(name, timeout)
             builder.unprovision(entry)
-
-    def configuration(self, name: str) -> str:
-        """The configuration that process has when it is provisioned.  Raises SandboxError for an unknown name."""
-        entry = self._entry(name)
-        if isinstance(entry, ServerEntry):
-            return builder.server_configuration(self.description, entry)
-        return builder.balancer_configuration(self.description, entry)
 
     def destroy(self) -> None:
         """Kill all processes and remove everything the sandbox made.  Raises SandboxError."""
@@ -234,7 +223,8 @@ class Sandbox:
         """All its processes."""
         return (*self.servers, self.haproxy) if self.haproxy else self.servers
 
-    def _entry(self, name: str) -> ServerEntry | BalancerEntry:
+    def entry(self, name: str) -> ServerEntry | BalancerEntry:
+        """The process of that name.  Raises SandboxError."""
         for entry in self.entries:
             if entry.name == name:
                 return entry
