@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from repman.decide.guards import may_act
+from repman.decide.holding import nobody_held
 from repman.decide.proposal import Proposal
 from repman.decide.view import View
 from repman.decide.witness import Life
@@ -26,7 +27,7 @@ def bootstrap(view: View, topology: str, wanted: str = "", clean: bool = False) 
         return Proposal(refusals=(Refusal("unknown-topology", f"cannot build {topology!r}; known: {known}"),))
     if not clean and healthy(view, topology) and _shaped(view, topology):
         return Proposal(unchanged=f"{view.name(view.writer)} is the writer and every other server follows it")
-    refusals = [*may_act(view), *_missing(view)]
+    refusals = [*may_act(view), *_missing(view), *nobody_held(view)]
     if not clean:
         refusals += _would_be_lost(view)
     if refusals:
@@ -47,7 +48,7 @@ def bootstrap(view: View, topology: str, wanted: str = "", clean: bool = False) 
 
 def cleanup(view: View) -> Proposal:
     """Remove replication, binary logs and positions from every server; all end read-only, data stays."""
-    refusals = [*may_act(view), *_missing(view)]
+    refusals = [*may_act(view), *_missing(view), *nobody_held(view)]
     if refusals:
         return Proposal(refusals=tuple(refusals))
     steps = (*_close_all(view), *(Step(StepKind.CLEAN, address) for address in view.policy.addresses))

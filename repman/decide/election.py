@@ -61,8 +61,8 @@ def reasons_against(view: View, policy: ServerPolicy, one: ServerSeen) -> tuple[
     reasons = []
     if not policy.electable:
         reasons.append("is excluded by db-servers-ignored-hosts")
-    if view.in_maintenance(one.address):
-        reasons.append("is in maintenance")
+    if alone := view.why_left_alone(one.address):
+        reasons.append(alone)
     if not one.binlog:
         reasons.append("has no binary log")
     elif not one.log_replica_updates:

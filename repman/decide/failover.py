@@ -219,13 +219,13 @@ def _attach(view: View, winner: str, replicas: list[ServerSeen]) -> Iterator[Ste
     old = view.writer
     if old != winner and view.life is Life.HUNG:
         policy = view.policy.server(old)
-        if policy.controlled and view.policy.restart_fenced and not view.in_maintenance(old):
+        if policy.controlled and view.policy.restart_fenced and not view.left_alone(old):
             yield Step(StepKind.START, old, essential=False)
 
 
 def _may_follow(view: View, one: ServerSeen, winner: str) -> bool:
     """A replica; or a server that follows nobody (a plan broke off) and has nothing that the winner lacks."""
-    if view.in_maintenance(one.address) or errant(view, one):
+    if view.left_alone(one.address) or errant(view, one):
         return False
     if one.links or one.address == view.writer:
         return True

@@ -17,7 +17,8 @@ def states(view: View) -> tuple[tuple[str, ServerState], ...]:
 def _state(view: View, one: ServerSeen) -> ServerState:
     if one.reach is Reach.DENIED:
         return ServerState.ERROR_AUTH
-    if view.in_maintenance(one.address) and one.answered:
+    held = bool(view.memory.server(one.address).held)
+    if held or (view.left_alone(one.address) and one.answered):
         return ServerState.MAINTENANCE
     if not one.answered:
         return _absent(view, one)
@@ -64,7 +65,7 @@ def routes(view: View) -> Routes:
 
 
 def _serves_reads(view: View, one: ServerSeen) -> bool:
-    if one.address == view.writer or view.in_maintenance(one.address) or one.open or not one.links:
+    if one.address == view.writer or view.left_alone(one.address) or one.open or not one.links:
         return False
     if any(link.applier_errno or not link.applier_running for link in one.links):
         return False

@@ -231,6 +231,15 @@ def _unacknowledged(view: View) -> Found:
             )
 
 
+def _held(view: View) -> Found:
+    for remembered in view.memory.servers:
+        if remembered.held:
+            yield (
+                remembered.address,
+                f"{view.name(remembered.address)} is held, nothing is done with it: {remembered.held}",
+            )
+
+
 def _proxy_down(view: View) -> Found:
     for proxy in view.seen.proxies:
         if not proxy.answered:
@@ -382,6 +391,14 @@ REGISTRY: tuple[Row, ...] = (
         "",
         "Fencing left transactions committed of which no client was told. The server is shown as diverged if they are nowhere else.",
         _unacknowledged,
+    ),
+    Row(
+        "held",
+        Severity.WARNING,
+        "",
+        "Somebody rebuilds a server: it is not repaired, not elected and takes no traffic until the job that holds it "
+        "ends, or an operator ends the hold.",
+        _held,
     ),
     Row(
         "proxy-down",

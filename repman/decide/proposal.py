@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from repman.model.memory import Memory
 from repman.model.plan import Plan
 from repman.model.problem import Refusal
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Exactly one of `plan`, `refusals` and `unchanged` is given; all empty: this playbook has nothing to do."""
+    """One of `plan`, `refusals`, `unchanged` and `memory` is given; all empty: this playbook has nothing to do."""
 
     plan: Plan | None = None
     refusals: tuple[Refusal, ...] = ()
     unchanged: str = ""
     ranking: tuple[str, ...] = ()
+    memory: Memory | None = None
+    """For a wish that is fulfilled by remembering it: what is remembered from now on."""
+    done: str = ""
+    """The sentence that says so."""

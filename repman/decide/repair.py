@@ -1,6 +1,7 @@
 """The playbooks for one server at a time: rejoin, wrong source, stopped replica, writable replica, protection.
 
-All are short, so that none of them ever delays a failover, and none touches a server in maintenance.
+All are short, so that none of them ever delays a failover, and none touches a server in maintenance.  One that is
+held is closed when it is found open, and not touched otherwise.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ def repairs(view: View) -> Iterator[Plan]:
         return
     members = [(policy, one) for policy, one in view.members() if one.address != view.writer]
     for policy, one in members:
-        if one.open and not view.in_maintenance(one.address) and (plan := _second_writer(view, policy, one)):
+        held = bool(view.memory.server(one.address).held)
+        if one.open and (held or not view.left_alone(one.address)) and (plan := _second_writer(view, policy, one)):
             yield plan
     yield from _protection(view, writer)
     for policy, one in members:
-        idle = one.answered and not one.open and not view.in_maintenance(one.address)
+        idle = one.answered and not one.open and not view.left_alone(one.address)
         if idle and (plan := _replica(view, policy, one, writer)):
             yield plan
 
@@ -42,7 +44,7 @@ def _second_writer(view: View, policy: ServerPolicy, one: ServerSeen) -> Plan | 
     commit them; killed and started again as a semi-sync replica it forgets them, as no client was told of them.
     """
     away = Step(StepKind.ROUTE_AWAY, one.address, timeout=2.0, essential=False)
-    waits = one.semi_sync is not None and one.semi_sync.source_enabled
+    waits = one.semi_sync is not None and one.semi_sync.source_enabled and not view.left_alone(one.address)
     if policy.controlled and view.policy.restart_fenced and waits and not one.links:
         reason = f"{policy.name} came back open beside {view.name(view.writer)}: killed before it can commit, started as a replica"
         return _plan(

@@ -7,9 +7,6 @@ Total, deterministic, without I/O; time is a value.  One decision reads one obse
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from repman.decide.bootstrap import bootstrap, cleanup
 from repman.decide.election import elect
 from repman.decide.failover import failover, reopen
 from repman.decide.guards import (
@@ -25,9 +22,9 @@ from repman.decide.problems import problems
 from repman.decide.proposal import Proposal
 from repman.decide.remember import remember
 from repman.decide.repair import repairs
-from repman.decide.switchover import switchover
-from repman.decide.view import View, look
-from repman.decide.witness import Life, Testimony
+from repman.decide.view import View, look, one_witness
+from repman.decide.wishes import asked
+from repman.decide.witness import Life
 from repman.model.command import Command, CommandKind
 from repman.model.decision import Decision
 from repman.model.memory import Memory
@@ -42,9 +39,11 @@ def decide(
 ) -> Decision:
     """What this look means, and the plan that it (or the operator's command) asks for."""
     view = look(policy, seen, remember(policy, seen, memory, now), now, wall)
-    proposal = _asked(view, command) if command is not None else _by_itself(view)
+    proposal = asked(view, command) if command is not None else _by_itself(view)
+    if proposal.memory is not None and command is not None and command.kind is not CommandKind.PREVIEW:
+        view = look(policy, seen, proposal.memory, now, wall)  # what is published at once knows of the wish
     return Decision(
-        memory=_with_command(view.memory, command),
+        memory=view.memory,
         writer=view.writer,
         writer_alive=view.life in (Life.OPEN, Life.CLOSED, Life.ALIVE),
         states=states(view),
@@ -56,6 +55,7 @@ def decide(
         refusals=proposal.refusals,
         unchanged=proposal.unchanged,
         ranking=proposal.ranking,
+        done=proposal.done,
     )
 
 
@@ -66,7 +66,7 @@ def _by_itself(view: View) -> Proposal:
     if view.life is Life.CLOSED:
         return reopen(view)
     if view.life is Life.SUSPECT:
-        return Proposal(refusals=(_one_witness(view),))
+        return Proposal(refusals=(one_witness(view),))
     if may_act(view):
         return Proposal()
     resting = {key for key, until in view.memory.refused_plans if until > view.now}
@@ -83,46 +83,6 @@ def repair_key(plan: Plan) -> str:
     )
 
 
-def _one_witness(view: View) -> Refusal:
-    writer = view.writer_seen
-    reach = writer.reach if writer else "not configured"
-    hears = [view.name(address) for address in view.verdict.saying(Testimony.HEARS)]
-    told = f"{', '.join(hears)} still hear it" if hears else "no replica testifies that it is gone"
-    return Refusal("one-witness", f"{view.name(view.writer)} is out of our reach ({reach}), but {told}", view.writer)
-
-
-def _asked(view: View, command: Command) -> Proposal:
-    kind = CommandKind(command.preview_of) if command.kind is CommandKind.PREVIEW else command.kind
-    if command.server and command.server not in view.policy.addresses:
-        known = ", ".join(view.policy.addresses)
-        refusal = Refusal("unknown-server", f"{command.server!r} is not of this cluster; known: {known}")
-        return Proposal(refusals=(refusal,))
-    if kind is CommandKind.SWITCHOVER:
-        return switchover(view, command.server)
-    if kind is CommandKind.FAILOVER:
-        preview = command.kind is CommandKind.PREVIEW
-        return _asked_failover(view, command, preview)
-    if kind is CommandKind.BOOTSTRAP:
-        return bootstrap(view, command.topology, command.server, command.clean)
-    if kind is CommandKind.CLEANUP:
-        return cleanup(view)
-    return Proposal(unchanged="done")
-
-
-def _asked_failover(view: View, command: Command, preview: bool) -> Proposal:
-    if view.life is Life.CLOSED:
-        return reopen(view, command.server, asked=True, force=command.force)
-    if view.life is Life.OPEN and not preview:
-        if command.force:
-            return switchover(view, command.server, "a forced failover of a living writer is a switchover")
-        sentence = f"{view.name(view.writer)} is alive: ask for a switchover, or force the failover"
-        return Proposal(refusals=(Refusal("writer-alive", sentence, view.writer),))
-    if view.life is Life.NONE:
-        return Proposal(refusals=(Refusal("no-writer", "the cluster has no writer to replace; bootstrap it first"),))
-    doubt = (_one_witness(view),) if view.life in (Life.ALIVE, Life.SUSPECT) and not preview else ()
-    return failover(view, command.server, asked=True, force=command.force, doubt=doubt)
-
-
 def blocked_by(view: View) -> tuple[Refusal, ...]:
     """Why the cluster would not survive its writer's death right now; empty: it is protected."""
     if view.life is Life.NONE:
@@ -137,13 +97,3 @@ def blocked_by(view: View) -> tuple[Refusal, ...]:
         *fence_allows(view, view.writer in view.policy.addresses and view.policy.server(view.writer).controlled),
         *protection_refusals(view),
     )
-
-
-def _with_command(memory: Memory, command: Command | None) -> Memory:
-    if command is None:
-        return memory
-    if command.kind is CommandKind.RESET_FAILOVER_CONTROL:
-        return replace(memory, failovers=0, last_failover=None, last_failover_monotonic=None)
-    if command.kind is CommandKind.MAINTENANCE and command.server:
-        return memory.with_server(replace(memory.server(command.server), maintenance=command.on))
-    return memory

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from repman.decide.witness import Life, Verdict, judge
+from repman.decide.witness import Life, Testimony, Verdict, judge
 from repman.model.memory import Memory
 from repman.model.observation import ClusterSeen, ServerSeen
 from repman.model.policy import ClusterPolicy, ServerPolicy
+from repman.model.problem import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +58,31 @@ class View:
         """Every configured server with what was seen of it."""
         return tuple(zip(self.policy.servers, self.seen.servers, strict=True))
 
-    def in_maintenance(self, address: str) -> bool:
-        """Whether an operator asked to leave that server alone."""
-        return self.memory.server(address).maintenance
+    def why_left_alone(self, address: str) -> str:
+        """Why that server is neither repaired, nor chosen, nor given traffic, by somebody's wish; empty: it is not so."""
+        remembered = self.memory.server(address)
+        if remembered.held:
+            return f"is held: {remembered.held}"
+        return "is in maintenance" if remembered.maintenance else ""
+
+    def left_alone(self, address: str) -> bool:
+        """Whether somebody asked to leave that server alone."""
+        return bool(self.why_left_alone(address))
 
 
 def look(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: float, wall: float) -> View:
     """The view of a look whose memory was updated by `remember`."""
     errants = tuple(_own_alone(seen, memory, one) for one in seen.servers)
     return View(policy, seen, memory, judge(policy, seen, memory, now), now, wall, errants)
+
+
+def one_witness(view: View) -> Refusal:
+    """Why nothing is done about a writer that only we have lost."""
+    writer = view.writer_seen
+    reach = writer.reach if writer else "not configured"
+    hears = [view.name(address) for address in view.verdict.saying(Testimony.HEARS)]
+    told = f"{', '.join(hears)} still hear it" if hears else "no replica testifies that it is gone"
+    return Refusal("one-witness", f"{view.name(view.writer)} is out of our reach ({reach}), but {told}", view.writer)
 
 
 def errant(view: View, one: ServerSeen) -> str:

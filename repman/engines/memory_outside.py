@@ -34,7 +34,11 @@ class MemoryOrchestrator:
     def stop(self, address: str, timeout: float) -> None:
         """See `Orchestrator`."""
         self._own(address)
-        self.world.stop(address)
+        server = self.world.servers[address]
+        if server.process is Process.RUNNING:  # what waits commits when its session ends, and all of it is flushed
+            server.kill_sessions(self.world.now())
+            server.unflushed = []
+        server.die(self.world.now())
         self.world.sleep(min(0.05, timeout))
 
     def start(self, address: str) -> None:

@@ -147,14 +147,6 @@ class MemoryWorld:
         if self.servers[address].process is not Process.DEAD:
             self.servers[address].die(self._now)
 
-    def stop(self, address: str) -> None:
-        """SIGTERM: sessions end, what they had committed stays, and nothing is left unflushed."""
-        server = self.servers[address]
-        if server.process in (Process.RUNNING, Process.STARTING):
-            server.kill_sessions(self._now)
-            server.unflushed = []
-        server.die(self._now)
-
     def start(self, address: str, as_replica: bool = True) -> None:
         """Start a dead server; `as_replica`: with ``--init-rpl-role=SLAVE``, as the sandbox does."""
         server = self.servers[address]

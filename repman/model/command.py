@@ -54,7 +54,9 @@ class Command:
     rating: str = ""
     """``preferred``, ``ignored`` or ``unrated``."""
     reason: str = ""
-    """Why, in words: for holds and maintenance."""
+    """Why, in words: for holds."""
+    toggle: bool = False
+    """Whatever `on` says: the opposite of how it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ class Decision:
     """Every server with the reason for its place in the election, when there was one."""
     unchanged: str = ""
     """For a command that finds its aim reached already: the sentence that says so."""
+    done: str = ""
+    """For a command that is fulfilled by remembering it: the sentence that says so."""
 
     @property
     def protected(self) -> bool:

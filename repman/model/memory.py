@@ -35,6 +35,8 @@ class ServerMemory:
     acker: bool = False
     """At the last look at which the writer lived, this server was receiving from it."""
     maintenance: bool = False
+    held: str = ""
+    """Why a job or an operator asked to leave this server alone in every way; empty: it is not held."""
     fenced_unknown: bool = False
     """A failover went on without proof that this old writer is fenced."""
     unacknowledged: str = ""

@@ -32,6 +32,8 @@ class ServerView:
     failures: int
     """Looks in a row without an answer."""
     unacknowledged: str = ""
+    held: str = ""
+    """Why it is left alone while somebody rebuilds it; empty: it is not."""
 
 
 @dataclass(frozen=True, slots=True)

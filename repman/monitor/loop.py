@@ -127,6 +127,7 @@ class ClusterLoop:
 
     def tick(self, command: Command | None = None, future: Future[Receipt] | None = None) -> None:
         """One look and what follows from it."""
+        before = self._memory
         seen, decision = self._look(command)
         preview = command is not None and command.kind is CommandKind.PREVIEW
         try:
@@ -135,9 +136,13 @@ class ClusterLoop:
             else:
                 receipt = receipt_of_decision(self._policy, decision, command)
                 self._steer(seen, decision)
+                if decision.done:  # a wish that a restart must not forget
+                    self._around.journal.save_memory(self._memory)
             if future is not None:
                 future.set_result(receipt)
         except JournalError as error:
+            if decision.done:
+                self._memory = before
             self._tell(Event(self._clock.wall(), "ERROR", f"nothing is done: {error}", code="no-journal"))
             if future is not None:
                 future.set_result(Receipt("failed", str(error)))

@@ -117,6 +117,7 @@ class Publication:
                     remembered.maintenance,
                     remembered.failures,
                     remembered.unacknowledged,
+                    remembered.held,
                 )
             )
         return tuple(views)

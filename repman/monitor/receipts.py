@@ -25,6 +25,8 @@ def receipt_of_decision(policy: ClusterPolicy, decision: Decision, command: Comm
     refusals = tuple((refusal.code, refusal.sentence) for refusal in decision.refusals)
     if refusals:
         return Receipt("refused", "; ".join(sentence for _, sentence in refusals), refusals)
+    if decision.done:
+        return Receipt("done", decision.done)
     return Receipt("unchanged", decision.unchanged or "nothing to do")
 
 

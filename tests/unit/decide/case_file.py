@@ -147,6 +147,8 @@ def told(key: str, decision: Decision, life: str) -> Any:
         "unchanged": lambda: letters(decision.unchanged),
         "degraded": lambda: decision.memory.degraded,
         "ackers": lambda: " ".join(letters(one.address) for one in decision.memory.servers if one.acker),
+        "done": lambda: letters(decision.done),
+        "held": lambda: " ".join(letters(one.address) for one in decision.memory.servers if one.held),
         "failovers": lambda: decision.memory.failovers,
     }
     return parts[key]()

@@ -38,7 +38,7 @@ def test_there_are_cases_of_every_decision() -> None:
     rooms = {path.parent.name for path in FILES}
     assert rooms >= {
         *("witness", "election", "guards", "failover", "reopen", "switchover", "bootstrap", "cleanup"),
-        *("repair", "routes", "states", "steps", "charge", "protection"),
+        *("repair", "routes", "states", "steps", "charge", "protection", "holding"),
     }
 
 
