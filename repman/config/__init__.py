@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from repman.config.build import build
 from repman.config.checks import check
 from repman.config.files import exists
 from repman.config.findings import Findings
-from repman.config.layers import Merged, merge
-from repman.config.settings import Settings
+from repman.config.layers import PREFIX, Merged, merge
+from repman.config.settings import Settings, Source
 from repman.errors import ConfigError
 
 __all__ = ["DEFAULT_PATHS", "load", "read"]
@@ -33,20 +34,31 @@ def load(
 
     `overrides` are ``name=value`` or ``cluster.name=value``.  Raises ConfigError with every mistake.
     """
-    merged, findings = read(path, overrides, environ)
+    source = source_of(path, overrides, environ)
+    merged, findings = read(source.path, source.flags, source.environ)
     if findings.mistakes:
         raise ConfigError(findings.mistakes)
-    return build(merged), findings.warnings
+    return replace(build(merged), source=source), findings.warnings
+
+
+def source_of(path: Path | None, overrides: Sequence[str], environ: Mapping[str, str]) -> Source:
+    """Where that configuration is read from, today and whenever it is read again; raises ConfigError without one."""
+    ours = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    return Source((path or _find(environ)).absolute(), tuple(overrides), ours)
 
 
 def read(
     path: Path | None = None,
     overrides: Sequence[str] = (),
     environ: Mapping[str, str] = os.environ,
+    drafts: Mapping[Path, str] | None = None,
 ) -> tuple[Merged, Findings]:
-    """Every setting with its origin, and what is wrong with it; raises ConfigError only without a main file."""
+    """Every setting with its origin, and what is wrong with it; raises ConfigError only without a main file.
+
+    `drafts` are texts of saved files to be read in the place of what is on disk.
+    """
     findings = Findings()
-    merged = merge(path or _find(environ), overrides, environ, findings)
+    merged = merge(path or _find(environ), overrides, environ, findings, drafts)
     check(merged, findings)
     return merged, findings
 

@@ -70,7 +70,7 @@ class Values:
 def build(merged: Merged) -> Settings:
     """The settings; `merged` has passed all checks."""
     clusters = tuple(_cluster(name, Values(settings)) for name, settings in merged.clusters.items())
-    return Settings(_service(Values(merged.service)), clusters)
+    return Settings(_service(Values(merged.service)), clusters, merged)
 
 
 def _service(values: Values) -> ServiceSettings:

@@ -83,11 +83,19 @@ def read_file(path: Path, layer: Layer, findings: Findings) -> Document:
     origin = Origin(layer, str(path))
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        tables = tomllib.loads(text)
     except OSError as error:
         findings.mistake(f"cannot be read: {error.strerror}; check its name and permissions", origin)
     except UnicodeDecodeError:
         findings.mistake("is not a text file in UTF-8; repman reads TOML", origin)
+    else:
+        return read_text(text, origin, findings)
+    return Document(complete=False)
+
+
+def read_text(text: str, origin: Origin, findings: Findings) -> Document:
+    """The entries of the text of a file; what is wrong with it goes to `findings`."""
+    try:
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         findings.mistake(*_broken(error, origin))
     except ValueError as error:

@@ -13,8 +13,10 @@ class Layer(IntEnum):
     SAVED = 1
     INCLUDE = 2
     MAIN = 3
-    ENVIRONMENT = 4
-    FLAG = 5
+    OVERRIDE = 4
+    """Changed at run time, over what a file says."""
+    ENVIRONMENT = 5
+    FLAG = 6
 
 
 @dataclass(frozen=True, slots=True, order=True)

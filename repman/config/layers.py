@@ -1,23 +1,25 @@
 """Layers of values and which of them wins.
 
-From weak to strong: defaults; settings saved by repman in its data directory (``default.toml``, then
-``<cluster>/<cluster>.toml``); files of the include directory; the main file; the environment; flags.
+From weak to strong: defaults; saved settings in the data directory (``default.toml``, then
+``<cluster>/<cluster>.toml``); files of the include directory; the main file; what was changed at run time
+(`repman.config.saved`); the environment; flags.
 Between files a cluster's section wins over ``[Default]``, and so in each of the other layers.
-So whatever an operator wrote down is immutable: a saved setting never wins over it.
+A change made at run time gives way when a file has come to say something else since: the newer intention wins.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from repman.config.files import Document, Entry, exists, read_file, read_main
+from repman.config.files import Document, Entry, exists, read_file, read_main, read_text
 from repman.config.findings import DEFAULT, Findings, Layer, Origin
 from repman.config.names import current_name, is_known, is_used, suggestion, upstream_options
 from repman.config.option import Kind, Option, Scope, Value
 from repman.config.options import BY_NAME, OPTIONS
+from repman.config.saved import Override, override_in, saved_path
 from repman.config.values import coerce
 
 PREFIX = "REPMAN_"
@@ -39,6 +41,10 @@ class Setting:
     origin: Origin = DEFAULT
     valid: bool = True
     """False: what was written is a mistake, and `value` is the default."""
+    author: str = ""
+    """Who changed it at run time."""
+    changed_at: str = ""
+    """When that was: UTC, ISO 8601."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +58,36 @@ class Merged:
     """Where each cluster is declared."""
     complete: bool
     """False: a file could not be read."""
+    files: Mapping[Key, Setting]
+    """What the operator's files alone say, by cluster (empty: the installation) and option; only what they do say."""
+    outdated: tuple[Key, ...] = ()
+    """Changes made at run time that have given way to a file."""
 
 
-def merge(path: Path, overrides: Sequence[str], environ: Mapping[str, str], findings: Findings) -> Merged:
-    """Read all layers.  Mistakes go to `findings`; the result is as complete as they allow."""
+def merge(
+    path: Path,
+    overrides: Sequence[str],
+    environ: Mapping[str, str],
+    findings: Findings,
+    drafts: Mapping[Path, str] | None = None,
+) -> Merged:
+    """Read all layers.  Mistakes go to `findings`; the result is as complete as they allow.
+
+    `drafts` are texts of saved files to be read in the place of what is on disk.
+    """
     document = read_main(path, findings)
     sections: dict[str, Origin] = {}
     for name, origin in document.sections:
         sections.setdefault(name, origin)
     given = _Given(findings)
     given.add(document.entries)
+    files = given.by_cluster(sections)
     given.add(_environment(environ, sections, findings))
     given.add(_flags(overrides, sections, findings))
-    saved = _saved(Path(str(given.setting(BY_NAME["monitoring-datadir"], "").value)), sections, findings)
-    given.add(saved.entries)
+    datadir = Path(str(given.setting(BY_NAME["monitoring-datadir"], "").value))
+    saved = _saved(datadir, sections, findings, drafts or {})
+    outdated = given.add_overrides(saved.entries)
+    given.add([entry for entry in saved.entries if not isinstance(entry.raw, dict)])
     merged = Merged(
         path,
         {option.name: given.setting(option, "") for option in OPTIONS if option.scope is Scope.SERVER},
@@ -75,6 +97,8 @@ def merge(path: Path, overrides: Sequence[str], environ: Mapping[str, str], find
         },
         sections,
         document.complete and saved.complete,
+        files,
+        outdated,
     )
     _warn_of_unused(saved, merged, findings)
     return merged
@@ -99,6 +123,51 @@ class _Given:
                 self._clash(entry, known)
             if known is None or entry.origin.layer >= known.origin.layer:
                 self._settings[entry.section, name] = setting
+
+    def by_cluster(self, sections: Mapping[str, Origin]) -> dict[Key, Setting]:
+        """What was given until now, by cluster and option."""
+        found = {
+            (cluster, option.name): self.setting(option, cluster)
+            for cluster in ("", *sections)
+            for option in OPTIONS
+            if (option.scope is Scope.CLUSTER) == bool(cluster)
+        }
+        return {key: setting for key, setting in found.items() if setting.origin.layer is not Layer.DEFAULT}
+
+    def add_overrides(self, entries: Sequence[Entry]) -> tuple[Key, ...]:
+        """Add what was changed at run time, where nothing newer says otherwise; returns what gave way."""
+        outdated = []
+        for entry in entries:
+            override, name = override_in(entry.raw), current_name(entry.written)
+            if override is None or not is_used(name):
+                if isinstance(entry.raw, dict):
+                    self._findings.warn(
+                        f"the saved change of {entry.written} is not used: it cannot be read", entry.origin
+                    )
+                continue
+            option = self._scoped(entry, BY_NAME[name])
+            if option is None:
+                continue
+            told = self.setting(option, entry.section)
+            if told.origin.layer in (Layer.INCLUDE, Layer.MAIN) and not self._unchanged(option, entry, override, told):
+                outdated.append((entry.section, name))
+                self._findings.warn(
+                    f"the change of {name} by {override.by} at {override.at} is not used any more: {told.origin} says "
+                    "something else than it did then; change it again if it should win",
+                    entry.origin,
+                )
+                continue
+            made = replace(entry, raw=override.value, origin=replace(entry.origin, layer=Layer.OVERRIDE))
+            setting = replace(self._read(option, made), author=override.by, changed_at=override.at)
+            known = self._settings.get((entry.section, name))
+            if known is None or known.origin.layer < Layer.OVERRIDE:
+                self._settings[entry.section, name] = setting
+        return tuple(outdated)
+
+    def _unchanged(self, option: Option, entry: Entry, override: Override, told: Setting) -> bool:
+        """Whether the file says what it said when the override was made."""
+        then = _Given(Findings())._read(option, replace(entry, raw=override.over))
+        return override.over is not None and then.valid and then.value == told.value
 
     def setting(self, option: Option, cluster: str) -> Setting:
         """The strongest value for that cluster."""
@@ -137,8 +206,7 @@ class _Given:
 
     def _read(self, option: Option, entry: Entry) -> Setting:
         try:
-            raw = _manual(entry.raw) if entry.written == "interactive" else entry.raw
-            value = coerce(option, raw)
+            value = coerce(option, today(entry.written, entry.raw))
         except ValueError as error:
             self._findings.mistake(f"{entry.written}: {error}", entry.origin)
             return Setting(option, option.default, entry.origin, valid=False)
@@ -158,7 +226,8 @@ def _warn_of_unused(saved: Document, merged: Merged, findings: Findings) -> None
     for entry in saved.entries:
         settings = merged.clusters[entry.section] if entry.section else merged.service
         winner = settings.get(current_name(entry.written))
-        if winner is not None and winner.origin.layer > Layer.SAVED:
+        weaker_than = Layer.OVERRIDE if isinstance(entry.raw, dict) else Layer.SAVED
+        if winner is not None and winner.origin.layer > weaker_than:
             findings.warn(
                 f"the saved {entry.written} is not used: {winner.origin} says otherwise and wins", entry.origin
             )
@@ -166,6 +235,11 @@ def _warn_of_unused(saved: Document, merged: Merged, findings: Findings) -> None
 
 def _rank(layer: Layer) -> Layer:
     return Layer.MAIN if layer is Layer.INCLUDE else layer
+
+
+def today(written: str, raw: object) -> object:
+    """A value given under an old name, as it is written under today's; raises ValueError."""
+    return _manual(raw) if written == "interactive" else raw
 
 
 def _manual(raw: object) -> str:
@@ -178,18 +252,22 @@ def _manual(raw: object) -> str:
 
 
 def _absolute(value: str, origin: Origin) -> str:
-    base = Path(origin.where).parent if origin.layer in (Layer.SAVED, Layer.INCLUDE, Layer.MAIN) else Path()
+    written = (Layer.SAVED, Layer.INCLUDE, Layer.MAIN, Layer.OVERRIDE)
+    base = Path(origin.where).parent if origin.layer in written else Path()
     return str((base / os.path.expanduser(value)).absolute())
 
 
-def _saved(datadir: Path, sections: Mapping[str, Origin], findings: Findings) -> Document:
+def _saved(datadir: Path, sections: Mapping[str, Origin], findings: Findings, drafts: Mapping[Path, str]) -> Document:
     """What was changed at run time; clusters that are no longer configured are left out."""
     document = Document()
-    wanted = {datadir / "default.toml": ""} | {datadir / name / f"{name}.toml": name for name in sections}
-    for path, name in wanted.items():
-        if not exists(path):
+    for name in ("", *sections):
+        path = saved_path(datadir, name)
+        if path in drafts:
+            read = read_text(drafts[path], Origin(Layer.SAVED, str(path)), findings)
+        elif exists(path):
+            read = read_file(path, Layer.SAVED, findings)
+        else:
             continue
-        read = read_file(path, Layer.SAVED, findings)
         document += Document(tuple(entry for entry in read.entries if entry.section == name), complete=read.complete)
     return document
 

@@ -5,10 +5,15 @@ Rooms below receive the parts they need as arguments; none of them reads an opti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repman.model.policy import ClusterPolicy
+
+if TYPE_CHECKING:
+    from repman.config.layers import Merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +110,26 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a configuration was read from, so that it can be read again."""
+
+    path: Path
+    """The main file, absolute."""
+    flags: tuple[str, ...] = ()
+    """``name=value`` or ``cluster.name=value``."""
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration."""
 
     service: ServiceSettings
     clusters: tuple[ClusterSettings, ...]
+    merged: Merged | None = field(default=None, compare=False, repr=False)
+    """Every option with its value and where that comes from; None for settings that no file gave."""
+    source: Source | None = field(default=None, compare=False)
+    """None for settings that no file gave: they stay as they are."""
 
     def cluster(self, name: str) -> ClusterSettings | None:
         """That cluster's settings, or None."""
