@@ -1,0 +1,129 @@
+"""Physical backups: the files of a running server, copied by mariadb-backup at one position."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from repman.errors import JobFailed
+from repman.maintenance import archive
+from repman.maintenance.compression import Compression
+from repman.maintenance.course import Course
+from repman.maintenance.dump import completed
+from repman.maintenance.logical import program
+from repman.maintenance.places import Place
+from repman.maintenance.session import Account, option_file, session
+from repman.maintenance.xbstream import XbstreamInspector, gtid_of
+
+STREAM = "backup.mbstream"
+_DONE = "completed OK!"
+_PREPARE_MEMORY = "256M"
+_POSITIONS = ("xtrabackup_binlog_info", "mariadb_backup_binlog_info")
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied."""
+
+    position: str
+    binlog: tuple[str, int]
+    server_version: str
+
+
+def command(course: Course, account: Account, place: Place) -> list[str]:
+    """mariadb-backup of that server, streamed to standard output."""
+    return [
+        program("", "mariadb-backup", "mariabackup"),
+        f"--defaults-file={option_file(course, account)}",
+        "--backup",
+        "--stream=mbstream",
+        f"--datadir={place.datadir}",
+        f"--target-dir={course.scratch / 'target'}",
+    ]
+
+
+def back_up(
+    course: Course, account: Account, place: Place, compression: Compression, directory: Path
+) -> tuple[Copied, archive.Written]:
+    """Copy a server into a file of that directory and read it back.  Raises JobFailed."""
+    path = directory / f"{STREAM}{compression.suffix}"
+    with session(account) as at:
+        before, version = at.value("@@gtid_current_pos"), at.value("@@version")
+    course.step(f"copying the files of {account.address}", disk_usage(place.datadir))
+    crc = archive.write(course, command(course, account, place), compression, path, said=_DONE)
+    course.step("reading the backup back", path.stat().st_size)
+    inspector = XbstreamInspector()
+    written = archive.read_back(course, compression, path, inspector, crc)
+    log, offset, gtid = inspector.position
+    return Copied(completed(gtid, before), (log, offset), version), written
+
+
+def unpack(course: Course, compression: Compression, path: Path, target: Path) -> None:
+    """Lay the files of a backup out in an empty directory.  Raises JobFailed."""
+    _make(target)
+    argv = [program("", "mbstream"), "-x", "-C", str(target)]
+    archive.expand_into(course, compression, path, argv, f"unpacking the backup to {target}")
+
+
+def stream(course: Course, account: Account, source: Place, target: Path) -> str:
+    """Copy a running server's files into an empty directory; returns its position.  Raises JobFailed."""
+    _make(target)
+    with session(account) as at:
+        before = at.value("@@gtid_current_pos")
+    inspector = XbstreamInspector()
+    with course.programs():
+        course.step(f"copying the files of {account.address} to {target}", disk_usage(source.datadir))
+        reader = course.start(command(course, account, source), stdout=subprocess.PIPE)
+        writer = course.start([program("", "mbstream"), "-x", "-C", str(target)], stdin=subprocess.PIPE)
+        assert reader.process.stdout is not None
+        assert writer.process.stdin is not None
+        archive.relay(course, reader.process.stdout, writer.process.stdin, inspector)
+        course.finish(writer, reader)
+        if _DONE not in reader.said():
+            raise JobFailed(f"mariadb-backup did not say {_DONE!r}: {reader.tail()}")
+    inspector.finish()
+    return completed(inspector.position[2], before)
+
+
+def prepare(course: Course, target: Path) -> str:
+    """Make unpacked files consistent, as of the backup's end; returns the position they state.  Raises JobFailed."""
+    with course.programs():
+        course.step(f"preparing the files in {target}", stall=4 * 3600.0)
+        child = course.start(
+            [
+                program("", "mariadb-backup", "mariabackup"),
+                "--no-defaults",
+                "--prepare",
+                f"--use-memory={_PREPARE_MEMORY}",
+                f"--target-dir={target}",
+            ]
+        )
+        course.finish(child)
+        if _DONE not in child.said():
+            raise JobFailed(f"mariadb-backup --prepare did not say {_DONE!r}: {child.tail()}")
+    for name in _POSITIONS:
+        if (target / name).is_file():
+            fields = (target / name).read_text().strip().split("\t")
+            return gtid_of(fields[2]) if len(fields) > 2 else ""
+    return ""
+
+
+def disk_usage(directory: Path) -> int:
+    """Bytes below a directory, about."""
+    total = 0
+    for path, _, files in os.walk(directory):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(path, name)).st_size
+            except OSError:
+                continue
+    return total
+
+
+def _make(target: Path) -> None:
+    try:
+        target.mkdir(mode=0o700)
+    except OSError as error:
+        raise JobFailed(f"{target} cannot be made: {error}") from error

@@ -1,0 +1,144 @@
+"""The jobs and their history: written by the worker, read by everybody else."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from repman.errors import StateError
+from repman.model.job import Job, JobKind, JobState
+from repman.state.database import DATABASE_ERRORS, create_tables, explain, open_engine
+
+T = TypeVar("T")
+
+KEEP = 1000
+"""Ended jobs kept of each cluster."""
+_TABLES = MetaData()
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+_JOB = Table(
+    "job",
+    _TABLES,
+    Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("cluster", String(255), nullable=False),
+    Column("server", String(255), nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("user", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("bytes_done", BigInteger, nullable=False),
+    Column("bytes_total", BigInteger, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("started_at", Float(53)),
+    Column("ended_at", Float(53)),
+    Index("job_cluster", "cluster", "number"),
+    Index("job_state", "state"),
+)
+_OPEN = (JobState.WAITING.value, JobState.RUNNING.value)
+
+
+class JobStore:
+    """All jobs of one installation; usable from several threads.  Everything raises StateError."""
+
+    def __init__(self, url: str, keep: int = KEEP) -> None:
+        """Nothing is opened before the first use."""
+        self._url = url
+        self._keep = keep
+        self._opening = threading.Lock()
+        self._engine: Engine | None = None
+
+    def add(self, job: Job) -> int:
+        """Write a new job down; returns its number, which grows.  Old ones of its cluster go."""
+
+        def work(connection: Connection) -> int:
+            number = int(connection.execute(insert(_JOB).values(_row(job)).returning(_JOB.c.number)).scalar_one())
+            ended = (_JOB.c.cluster == job.cluster) & _JOB.c.state.not_in(_OPEN)
+            oldest = select(_JOB.c.number).where(ended).order_by(_JOB.c.number.desc()).offset(self._keep).limit(1)
+            if (last := connection.execute(oldest).scalar()) is not None:
+                connection.execute(delete(_JOB).where(ended, _JOB.c.number <= last))
+            return number
+
+        return self._do(work)
+
+    def save(self, job: Job) -> None:
+        """Write down how far it is."""
+        self._do(lambda connection: connection.execute(update(_JOB).where(_JOB.c.id == job.id).values(_row(job))))
+
+    def get(self, identifier: str) -> Job | None:
+        """That job, or None."""
+        found = self._do(lambda connection: connection.execute(select(_JOB).where(_JOB.c.id == identifier)).first())
+        return None if found is None else _job(found)
+
+    def latest(self, cluster: str, limit: int = 200) -> tuple[tuple[int, Job], ...]:
+        """The latest jobs of a cluster with their numbers, newest first."""
+        wanted = select(_JOB).where(_JOB.c.cluster == cluster).order_by(_JOB.c.number.desc()).limit(limit)
+        rows = self._do(lambda connection: connection.execute(wanted).all())
+        return tuple((row.number, _job(row)) for row in rows)
+
+    def open(self) -> tuple[Job, ...]:
+        """All jobs that have not ended, oldest first."""
+        wanted = select(_JOB).where(_JOB.c.state.in_(_OPEN)).order_by(_JOB.c.number)
+        return tuple(_job(row) for row in self._do(lambda connection: connection.execute(wanted).all()))
+
+    def close(self) -> None:
+        """Give up all connections."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def _do(self, work: Callable[[Connection], T]) -> T:
+        try:
+            with self._opened().begin() as connection:
+                return work(connection)
+        except DATABASE_ERRORS as error:
+            raise StateError(explain("The list of jobs", self._url, error)) from error
+
+    def _opened(self) -> Engine:
+        with self._opening:
+            if self._engine is None:
+                engine = open_engine(self._url, durable=False)
+                try:
+                    create_tables(engine, _TABLES)
+                except DATABASE_ERRORS:
+                    engine.dispose()
+                    raise
+                self._engine = engine
+            return self._engine
+
+
+def _row(job: Job) -> dict[str, Any]:
+    row = asdict(job)
+    for name in ("arguments", "result"):
+        row[name] = json.dumps(row[name], ensure_ascii=False)
+    return {**row, "kind": job.kind.value, "state": job.state.value}
+
+
+def _job(row: Row[Any]) -> Job:
+    values = {name: value for name, value in row._mapping.items() if name != "number"}
+    for name in ("arguments", "result"):
+        values[name] = json.loads(values[name])
+    return Job(**{**values, "kind": JobKind(values["kind"]), "state": JobState(values["state"])})
