@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import secrets
+from datetime import timedelta
 from functools import partial
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from repman.config.live import Live
 from repman.config.settings import ClusterSettings, Settings
 from repman.errors import MonitorDown, RepmanError, StateError, WorkerDown
 from repman.state import bus
@@ -42,8 +44,9 @@ _SENTENCES = {
 def create_app(settings: Settings) -> Flask:
     """The application for those settings; reads work without a monitor, commands then answer 503."""
     service = settings.service
+    live = Live(settings)
     house = House(
-        settings=settings,
+        live=live,
         users=users_of(service),
         key=tokens.signing_key(service.datadir),
         reader=SnapshotReader(service.rundir),
@@ -58,6 +61,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions["repman"] = house
     tokens.configure(app, house.key, service.token_hours)
+    live.on_change(partial(_adopt, app, house))
     for route in ROUTES:
         _add(app, house, route)
     app.after_request(_finish)
@@ -65,6 +69,17 @@ def create_app(settings: Settings) -> Flask:
     app.register_error_handler(RepmanError, _repman_error)
     app.register_error_handler(Exception, _mistake)
     return app
+
+
+def _adopt(app: Flask, house: House, settings: Settings) -> None:
+    """What is kept outside of the settings follows them."""
+    service = settings.service
+    users = users_of(service)
+    house.users.update(users)
+    for name in house.users.keys() - users.keys():
+        del house.users[name]
+    app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(hours=service.token_hours)
+    logging.getLogger().setLevel(service.log_level)
 
 
 def _add(app: Flask, house: House, route: Route) -> None:
@@ -77,12 +92,14 @@ def _add(app: Flask, house: House, route: Route) -> None:
 def _enter(house: House, route: Route, arguments: dict[str, str]) -> Response:
     """Authorise, find the cluster, and let the view answer."""
     g.cross_origin = route.cross_origin
+    # Public reads, probes above all, do not wait for a changed configuration to be read.
+    settings = house.live.known if route.grant == PUBLIC and route.safe else house.settings
     if request.method == "HEAD" and not route.safe:
         return replies.error(405, "This path acts; it takes GET and POST, never HEAD.")
     caller = None if route.grant == PUBLIC else _caller(house, route)
     if caller is not None and not caller.may(route.grant):
         return replies.missing_grant(caller.name, route.grant)
-    cluster = _cluster(house, route, arguments)
+    cluster = _cluster(settings, route, arguments)
     return route.view(Call(house, arguments, caller, cluster))
 
 
@@ -96,11 +113,11 @@ def _caller(house: House, route: Route) -> User:
         replies.stop(answer)
 
 
-def _cluster(house: House, route: Route, arguments: dict[str, str]) -> ClusterSettings | None:
+def _cluster(settings: Settings, route: Route, arguments: dict[str, str]) -> ClusterSettings | None:
     name = arguments.get("cluster")
     if name is None:
         return None
-    cluster = house.settings.cluster(name)
+    cluster = settings.cluster(name)
     if cluster is None:
         replies.stop(route.no_cluster(name))
     return cluster

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flask import Response, g
 
+from repman.config.live import Live
 from repman.config.settings import ClusterSettings, Settings
 from repman.model.command import Command, Receipt
 from repman.model.snapshot import Snapshot
@@ -28,7 +29,7 @@ AskWorker = Callable[[Request, float], Reply]
 class House:
     """What all calls of this process share."""
 
-    settings: Settings
+    live: Live
     users: dict[str, User]
     key: str
     reader: SnapshotReader
@@ -37,6 +38,11 @@ class House:
     ask: Ask
     ask_worker: AskWorker
     throttle: LoginThrottle
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration as it is now."""
+        return self.live.settings
 
     def snapshot(self, cluster: ClusterSettings) -> Snapshot:
         """The latest snapshot; before the first publication one that says that nothing was observed yet."""
