@@ -5,13 +5,14 @@ A test walks the application and finds each rule here, closed without a token an
 
 from __future__ import annotations
 
-from repman.web.routes import actions, front, probes, reads
+from repman.web.routes import actions, front, probes, reads, scenarios
 from repman.web.routes.route import Route
 
 ROUTES: tuple[Route, ...] = (
     *front.ROUTES,
     *reads.ROUTES,
     *actions.ROUTES,
+    *scenarios.ROUTES,
     *probes.ROUTES,
 )
 
