@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from flask import Response, g
+from flask import Response, g, request
 
 from repman.probes.answers import CHECKS, answer
 from repman.web import replies
@@ -14,9 +14,10 @@ from repman.web.call import Call
 def probe(call: Call) -> Response:
     """One check of one server, by name, id, ``host:port`` or host and port."""
     names = call.arguments
+    check = request.path.rpartition("/")[2]
     server = names.get("server") or f"{names['host']}:{names['port']}"
     house = call.house
     table = house.probe_reader.get(names["cluster"])
-    found = answer(table, CHECKS[names["check"]], server, time.monotonic())
+    found = answer(table, CHECKS[check], server, time.monotonic())
     g.snapshot_age = found.age
     return replies.text(found.text, found.status)
