@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from repman.config.build_backup import backups
 from repman.config.findings import DEFAULT, Layer, Origin
 from repman.config.layers import Merged, Setting
 from repman.config.servers import address_of, find_server, parse_address, server_id, server_names
@@ -117,6 +118,7 @@ def _cluster(name: str, values: Values) -> ClusterSettings:
         inventory_every=values.number("monitoring-inventory-interval"),
         connect_timeout=values.number("db-servers-connect-timeout"),
         test=values.flag("test"),
+        backups=backups(values),
         options=values.shown(),
     )
 
@@ -198,5 +200,6 @@ def _policy(name: str, values: Values) -> ClusterPolicy:
         failover_timeout=values.number("failover-timeout"),
         switchover_max_lag=values.number("switchover-max-slave-delay"),
         long_write=values.number("switchover-wait-write-query"),
+        test=values.flag("test"),
         multi_tier=values.flag("replication-multi-tier-slave"),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from repman.config.build import Values
 from repman.config.checks_accounts import check_accounts
+from repman.config.checks_backup import check_backups
 from repman.config.checks_servers import check_servers, check_servers_of_all
 from repman.config.findings import Findings, Origin
 from repman.config.layers import Merged
@@ -43,6 +44,7 @@ def check(merged: Merged, findings: Findings) -> None:
         _inert(values, findings)
         if merged.complete:
             check_servers(name, merged.sections[name], values, findings)
+        check_backups(name, values, findings)
         for relation in _RELATIONS:
             relation(Checked(name, merged.sections[name], values, findings))
     check_servers_of_all({name: Values(settings) for name, settings in merged.clusters.items()}, findings)

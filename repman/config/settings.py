@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repman.config.settings_backup import BackupSettings
 from repman.model.policy import ClusterPolicy
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class ClusterSettings:
     connect_timeout: float = 1.0
     test: bool = False
     """The cluster is there to be tested: what destroys needs no ``force``."""
+    backups: BackupSettings = field(default_factory=BackupSettings)
     options: dict[str, object] = field(default_factory=dict)
     """Every option's value by name, secrets masked: what ``/settings`` shows."""
 
@@ -97,6 +99,21 @@ class ServiceSettings:
     def history_url(self) -> str:
         """Where the history is."""
         return self.state_url or f"sqlite:///{self.datadir}/history.db"
+
+    @property
+    def accounts_url(self) -> str:
+        """Where the accounts are that were made at run time, and the tokens that are void."""
+        return self.state_url or f"sqlite:///{self.datadir}/accounts.db"
+
+    @property
+    def audit_url(self) -> str:
+        """Where the audit trail is."""
+        return self.state_url or f"sqlite:///{self.datadir}/audit.db"
+
+    @property
+    def jobs_url(self) -> str:
+        """Where the list of jobs is."""
+        return self.state_url or f"sqlite:///{self.datadir}/jobs.db"
 
     @property
     def monitor_socket(self) -> Path:
