@@ -165,7 +165,7 @@ def _lay_out_server(planned: Description, entry: ServerEntry) -> None:
 
 def server_configuration(planned: Description, entry: ServerEntry) -> str:
     """The text of a server's option file; what tells it from the others follows from its place among them."""
-    return haproxy_files.template("server.cnf").substitute(
+    own = haproxy_files.template("server.cnf").substitute(
         run_as=planned.run_as,
         datadir=_option_value(entry.datadir),
         socket=_option_value(entry.socket),
@@ -176,6 +176,18 @@ def server_configuration(planned: Description, entry: ServerEntry) -> str:
         server_id=planned.servers.index(entry) + 1,
         log_file_size=template.LOG_FILE_SIZE,
     )
+    return f"{own}\n{_replication_rules()}"
+
+
+def replication_configuration(host: str, port: int, server_id: int) -> str:
+    """An option file for a server whose paths and sizes are somebody else's to choose."""
+    own = f"# Made by repman.\n[mariadbd]\nbind_address = {host}\nport = {port}\nserver_id = {server_id}\n"
+    return f"{own}\n{_replication_rules()}"
+
+
+def _replication_rules() -> str:
+    """What every server of a cluster needs, so that an acknowledged write is a kept one."""
+    return haproxy_files.template("replication.cnf").substitute()
 
 
 def balancer_configuration(planned: Description, entry: BalancerEntry) -> str:
