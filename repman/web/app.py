@@ -15,11 +15,14 @@ from repman.config.live import Live
 from repman.config.settings import ClusterSettings, Settings
 from repman.errors import MonitorDown, RepmanError, StateError, WorkerDown
 from repman.state import bus
+from repman.state.accounts import EVERYWHERE, AccountStore
+from repman.state.audit import AuditTrail
 from repman.state.history import History
 from repman.state.snapshots import ProbeReader, SnapshotReader
-from repman.web import replies, tokens
+from repman.web import replies, tokens, trail
 from repman.web.acl import PUBLIC, User, users_of
 from repman.web.call import Call, House
+from repman.web.directory import Directory
 from repman.web.routes import ROUTES, Route
 from repman.web.throttle import LoginThrottle
 
@@ -47,7 +50,8 @@ def create_app(settings: Settings) -> Flask:
     live = Live(settings)
     house = House(
         live=live,
-        users=users_of(service),
+        directory=Directory(users_of(service), AccountStore(service.accounts_url), service.rundir / "accounts.changes"),
+        audit=AuditTrail(service.audit_url),
         key=tokens.signing_key(service.datadir),
         reader=SnapshotReader(service.rundir),
         probe_reader=ProbeReader(service.rundir),
@@ -74,10 +78,7 @@ def create_app(settings: Settings) -> Flask:
 def _adopt(app: Flask, house: House, settings: Settings) -> None:
     """What is kept outside of the settings follows them."""
     service = settings.service
-    users = users_of(service)
-    house.users.update(users)
-    for name in house.users.keys() - users.keys():
-        del house.users[name]
+    house.directory.configure(users_of(service))
     app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(hours=service.token_hours)
     logging.getLogger().setLevel(service.log_level)
 
@@ -90,14 +91,22 @@ def _add(app: Flask, house: House, route: Route) -> None:
 
 
 def _enter(house: House, route: Route, arguments: dict[str, str]) -> Response:
-    """Authorise, find the cluster, and let the view answer."""
+    """Let the request in; one that wants to act is noted with its outcome, let in or not."""
     g.cross_origin = route.cross_origin
+    if route.safe:
+        return _admit(house, route, arguments)
+    declared = {parameter.name for parameter in route.parameters}
+    return trail.recorded(house.audit, route.path, declared, arguments, partial(_admit, house, route, arguments))
+
+
+def _admit(house: House, route: Route, arguments: dict[str, str]) -> Response:
+    """Authorise, find the cluster, and let the view answer."""
     # Public reads, probes above all, do not wait for a changed configuration to be read.
     settings = house.live.known if route.grant == PUBLIC and route.safe else house.settings
     if request.method == "HEAD" and not route.safe:
         return replies.error(405, "This path acts; it takes GET and POST, never HEAD.")
     caller = None if route.grant == PUBLIC else _caller(house, route)
-    if caller is not None and not caller.may(route.grant):
+    if caller is not None and not caller.may(route.grant, arguments.get("cluster", EVERYWHERE)):
         return replies.missing_grant(caller.name, route.grant)
     cluster = _cluster(settings, route, arguments)
     return route.view(Call(house, arguments, caller, cluster))
@@ -105,8 +114,11 @@ def _enter(house: House, route: Route, arguments: dict[str, str]) -> Response:
 
 def _caller(house: House, route: Route) -> User:
     try:
-        return tokens.holder(request.headers.get("Authorization"), house.users, house.key)
+        user = tokens.holder(request.headers.get("Authorization"), house.directory, house.key)
+        trail.claim(user.name, proven=True)
+        return user
     except tokens.TokenRefused as reason:
+        trail.claim(reason.user)
         words = "Unauthenticated resource" if route.plain_401 else "Unauthorised access to this resource"
         answer = replies.text(f"{words}: {reason}", 401)
         answer.headers["WWW-Authenticate"] = "Bearer"

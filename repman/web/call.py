@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from flask import Response, g
 
@@ -12,10 +12,12 @@ from repman.config.settings import ClusterSettings, Settings
 from repman.model.command import Command, Receipt
 from repman.model.snapshot import Snapshot
 from repman.model.work import Reply, Request
+from repman.state.audit import AuditTrail
 from repman.state.history import History
 from repman.state.publication import age
 from repman.state.snapshots import ProbeReader, SnapshotReader
 from repman.web.acl import User
+from repman.web.directory import Directory
 from repman.web.render.empty import unobserved
 from repman.web.throttle import LoginThrottle
 
@@ -30,7 +32,8 @@ class House:
     """What all calls of this process share."""
 
     live: Live
-    users: dict[str, User]
+    directory: Directory
+    audit: AuditTrail
     key: str
     reader: SnapshotReader
     probe_reader: ProbeReader
@@ -43,6 +46,11 @@ class House:
     def settings(self) -> Settings:
         """The configuration as it is now."""
         return self.live.settings
+
+    @property
+    def users(self) -> Mapping[str, User]:
+        """Everybody who is known, by name."""
+        return self.directory.users()
 
     def snapshot(self, cluster: ClusterSettings) -> Snapshot:
         """The latest snapshot; before the first publication one that says that nothing was observed yet."""
@@ -77,9 +85,18 @@ class Call:
         """The cluster's latest snapshot; its age goes into a header of the answer."""
         return self._dated(self.house.snapshot(self.cluster))
 
+    def settings(self) -> Settings:
+        """The configuration, with those clusters only that are open to the caller; on public routes with all."""
+        settings = self.house.settings
+        if self.caller is None or self.caller.everywhere:
+            return settings
+        return replace(
+            settings, clusters=tuple(each for each in settings.clusters if self.caller.sees(each.policy.name))
+        )
+
     def snapshots(self) -> list[Snapshot]:
-        """The latest snapshots of all clusters in configured order; the header tells the age of the oldest."""
-        return [self._dated(self.house.snapshot(cluster)) for cluster in self.house.settings.clusters]
+        """The latest snapshots of `settings().clusters`; the header tells the age of the oldest."""
+        return [self._dated(self.house.snapshot(cluster)) for cluster in self.settings().clusters]
 
     def _dated(self, snapshot: Snapshot) -> Snapshot:
         if snapshot.generation:

@@ -27,7 +27,9 @@ def render_cluster(
         **_figures(snapshot),
         "config": render_config(cluster.options),
         "log": render_log(snapshot.cluster, snapshot.events),
-        "apiUsers": {name: _user(user) for name, user in sorted(users.items())},
+        "apiUsers": {
+            name: _user(user, snapshot.cluster) for name, user in sorted(users.items()) if user.sees(snapshot.cluster)
+        },
         **_vocabulary(),
         **_native(snapshot),
     }
@@ -168,8 +170,9 @@ def _refusal(refusal: Refusal) -> dict[str, str]:
     return {"code": refusal.code, "sentence": refusal.sentence, "server": refusal.server}
 
 
-def _user(user: User) -> dict[str, Any]:
-    return {"user": user.name, "grants": {grant: grant in user.grants for grant in GRANTS}}
+def _user(user: User, cluster: str) -> dict[str, Any]:
+    held = user.held(cluster)
+    return {"user": user.name, "grants": {grant: grant in held for grant in GRANTS}}
 
 
 def _percent(part: float, whole: float) -> float:

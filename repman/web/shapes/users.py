@@ -18,7 +18,7 @@ USER = record(
         "changedBy": STRING,
         "changedAt": nullable(NUMBER),
     },
-    "User",
+    "Account",
 )
 USERS = array(USER)
 TOLD = record({"sentence": STRING}, "Told")

@@ -30,14 +30,14 @@ def daemon_status(call: Call) -> Response:
 
 def monitor(call: Call) -> Response:
     """The daemon."""
-    return replies.document(render_monitor(call.house.settings, call.snapshots(), Host.here()))
+    return replies.document(render_monitor(call.settings(), call.snapshots(), Host.here()))
 
 
 def clusters(call: Call) -> Response:
     """All clusters, sorted by name."""
     house = call.house
     datadir = str(house.settings.service.datadir)
-    pairs = zip(call.snapshots(), house.settings.clusters, strict=True)
+    pairs = zip(call.snapshots(), call.settings().clusters, strict=True)
     documents = [render_cluster(snapshot, cluster, house.users, datadir) for snapshot, cluster in pairs]
     return replies.document(sorted(documents, key=lambda document: str(document["name"])))
 
