@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from repman.config.build_backup import backups
+from repman.config.build_provisioning import ssh
 from repman.config.findings import DEFAULT, Layer, Origin
 from repman.config.layers import Merged, Setting
 from repman.config.servers import address_of, find_server, parse_address, server_id, server_names
@@ -113,8 +114,10 @@ def _cluster(name: str, values: Values) -> ClusterSettings:
         haproxies=_haproxies(values) if values.flag("haproxy") else (),
         probes_stale_policy=values.text("probes-stale-policy"),
         probes_stale_max=values.number("probes-stale-max"),
-        orchestrator="local" if values.text("prov-orchestrator") == "local" else "onpremise",
+        orchestrator=values.text("prov-orchestrator"),
         sandbox=values.path("sandbox-directory"),
+        ssh=ssh(values),
+        secure_config=values.flag("api-credentials-secure-config"),
         inventory_every=values.number("monitoring-inventory-interval"),
         connect_timeout=values.number("db-servers-connect-timeout"),
         test=values.flag("test"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from repman.config.build import Values
 from repman.config.checks_accounts import check_accounts
 from repman.config.checks_backup import check_backups
+from repman.config.checks_provisioning import check_provisioning
 from repman.config.checks_servers import check_servers, check_servers_of_all
 from repman.config.findings import Findings, Origin
 from repman.config.layers import Merged
@@ -45,6 +46,7 @@ def check(merged: Merged, findings: Findings) -> None:
         if merged.complete:
             check_servers(name, merged.sections[name], values, findings)
         check_backups(name, values, findings)
+        check_provisioning(name, values, findings)
         for relation in _RELATIONS:
             relation(Checked(name, merged.sections[name], values, findings))
     check_servers_of_all({name: Values(settings) for name, settings in merged.clusters.items()}, findings)
@@ -174,33 +176,9 @@ def _haproxy(seen: Checked) -> None:
         )
 
 
-def _orchestrator(seen: Checked) -> None:
-    values = seen.values
-    if not values.valid("prov-orchestrator", "sandbox-directory"):
-        return
-    chosen, sandbox = values.text("prov-orchestrator"), values.text("sandbox-directory")
-    if chosen == "local" and not sandbox:
-        seen.findings.mistake(
-            f'cluster {seen.cluster}: prov-orchestrator = "local" needs sandbox-directory',
-            values.origin("prov-orchestrator"),
-        )
-    if chosen != "local" and sandbox:
-        seen.findings.warn(
-            f'cluster {seen.cluster}: sandbox-directory is not used without prov-orchestrator = "local"',
-            values.origin("sandbox-directory"),
-        )
-    if chosen not in ("local", "onpremise"):
-        seen.findings.warn(
-            f"cluster {seen.cluster}: the orchestrator {chosen} is not supported yet; repman starts and stops no "
-            "server of this cluster",
-            values.origin("prov-orchestrator"),
-        )
-
-
 _RELATIONS: tuple[Callable[[Checked], None], ...] = (
     _timeouts,
     _probes,
     _semi_sync,
     _haproxy,
-    _orchestrator,
 )

@@ -6,10 +6,18 @@ from repman.config.option import Kind, Option, Scope
 from repman.config.options_backup import BACKUP_OPTIONS
 from repman.config.options_cluster import SURROUNDINGS_OPTIONS
 from repman.config.options_decisions import DECISION_OPTIONS
+from repman.config.options_provisioning import PROVISIONING_OPTIONS
 from repman.config.options_scenarios import SCENARIO_OPTIONS
 from repman.config.options_service import SERVICE_OPTIONS
 
-OPTIONS: tuple[Option, ...] = (*SERVICE_OPTIONS, *SURROUNDINGS_OPTIONS, *DECISION_OPTIONS, *SCENARIO_OPTIONS, *BACKUP_OPTIONS)
+OPTIONS: tuple[Option, ...] = (
+    *SERVICE_OPTIONS,
+    *SURROUNDINGS_OPTIONS,
+    *PROVISIONING_OPTIONS,
+    *DECISION_OPTIONS,
+    *SCENARIO_OPTIONS,
+    *BACKUP_OPTIONS,
+)
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
 

@@ -1,4 +1,4 @@
-"""Options of a cluster's surroundings: servers, accounts, replication, balancers, probes, processes."""
+"""Options of a cluster's surroundings: servers, accounts, replication, balancers, probes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ _replication = partial(Option, group="Replication")
 _balancer = partial(Option, group="Balancer", live=True)
 _haproxy = partial(Option, group="HAProxy")
 _probes = partial(Option, group="Answers of probes", live=True)
-_processes = partial(Option, group="Processes of servers")
 
 SURROUNDINGS_OPTIONS: tuple[Option, ...] = (
     _servers(
@@ -193,21 +192,5 @@ SURROUNDINGS_OPTIONS: tuple[Option, ...] = (
         default=60.0,
         at_least=0,
         help="Longest time in seconds for which an old answer is kept.",
-    ),
-    _processes(
-        name="prov-orchestrator",
-        kind=Kind.CHOICE,
-        default="onpremise",
-        choices=("onpremise", "local", "opensvc", "kube", "slapos"),
-        help="Who runs the database processes: `onpremise` somebody else, `local` repman's sandbox. "
-        "`opensvc`, `kube` and `slapos` are not supported yet and treated as `onpremise`.",
-        upstream="opensvc",
-        because="no orchestrator is assumed that may not be there",
-    ),
-    _processes(
-        name="sandbox-directory",
-        kind=Kind.PATH,
-        default="",
-        help="Directory of the sandbox whose processes the `local` orchestrator controls.",
     ),
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repman.config.settings_backup import BackupSettings
+from repman.config.settings_provisioning import SshSettings
 from repman.model.policy import ClusterPolicy
 
 if TYPE_CHECKING:
@@ -50,9 +51,14 @@ class ClusterSettings:
     probes_stale_policy: str = "keep"
     probes_stale_max: float = 60.0
     orchestrator: str = "onpremise"
-    """``local``: the servers are processes of this machine, described in `sandbox`."""
+    """Who runs the servers, by replication-manager's name; ``local``: they are processes of this machine, described
+    in `sandbox`."""
     sandbox: Path | None = None
     """Directory of the sandbox whose processes the ``local`` orchestrator controls."""
+    ssh: SshSettings | None = None
+    """How ``onpremise`` hosts are reached; None: repman starts and stops nothing there."""
+    secure_config: bool = True
+    """Generated configurations are for users with a grant only."""
     inventory_every: float = 60.0
     """Seconds between reads of what changes rarely."""
     connect_timeout: float = 1.0

@@ -226,7 +226,7 @@ mail-smtp-addr = "localhost:25"
     assert cluster.policy.servers[1].preferred == 0
     assert cluster.policy.automatic_failover
     assert cluster.policy.max_lag == 10.0
-    assert cluster.orchestrator == "onpremise"
+    assert cluster.orchestrator == "opensvc"
     assert settings.service.api_users[0].password == "mine"
     assert settings.service.log_level == "WARNING"
     told = "\n".join(warnings)

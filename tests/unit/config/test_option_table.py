@@ -63,7 +63,13 @@ def test_aliases_lead_to_options_and_hide_none():
 
 
 def test_secrets_of_replication_manager_are_secrets_here():
-    names = {"api-credentials", "api-credentials-external", "db-servers-credential", "replication-credential"}
+    names = {
+        "api-credentials",
+        "api-credentials-external",
+        "db-servers-credential",
+        "onpremise-ssh-credential",
+        "replication-credential",
+    }
     assert {option.name for option in OPTIONS if option.secret} == names | {"state-url"}
 
 
