@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from repman.decide.acks import stalled_for
 from repman.decide.election import Election
 from repman.decide.view import View
 from repman.decide.witness import Life
@@ -77,7 +78,8 @@ def keeps_acknowledged(view: View, election: Election, without: Collection[str] 
         remembered = view.memory.server(one.address)
         if one.address in (view.writer, election.winner) or one.address in without:
             continue
-        may_hold_more = remembered.acker or unknown_past or _had_more(view, election, remembered)
+        may_hold_more = remembered.acker or unknown_past or _was_missed(view, election, remembered)
+        may_hold_more = may_hold_more or _had_more(view, election, remembered)
         if (not one.answered or one.received is None) and may_hold_more:
             refusals.append(
                 Refusal(
@@ -87,7 +89,7 @@ def keeps_acknowledged(view: View, election: Election, without: Collection[str] 
                     one.address,
                 )
             )
-    refusals += _restarted(view)
+    refusals += _restarted(view, election)
     refusals += _shrunk(view, election)
     return tuple(refusals)
 
@@ -132,12 +134,17 @@ def reuses_no_gtid(view: View, election: Election) -> tuple[Refusal, ...]:
 
 def _may_be_ahead(view: View, election: Election, absent: ServerMemory) -> bool:
     """Whether a server that is absent now may have received more than the returned writer has."""
-    known, missed = view.seen.server(election.winner).executed, absent.missed_at
-    behind = missed is not None and (known is None or not known.covers(missed))
-    return absent.acker or behind or _had_more(view, election, absent)
+    return absent.acker or _was_missed(view, election, absent) or _had_more(view, election, absent)
 
 
-def _restarted(view: View) -> list[Refusal]:
+def _was_missed(view: View, election: Election, remembered: ServerMemory) -> bool:
+    """Whether it was missed while the writer had more than anybody can show now: it may have acknowledged that."""
+    known = [view.seen.server(address).received for address in (election.winner, election.donor) if address]
+    missed = remembered.missed_at
+    return missed is not None and not any(position is not None and position.covers(missed) for position in known)
+
+
+def _restarted(view: View, election: Election) -> list[Refusal]:
     """Ackers whose process is another one than when the writer was last seen open, while the writer is away.
 
     A restart discards what was received and not applied; since when the writer acknowledged the last write is not
@@ -154,7 +161,8 @@ def _restarted(view: View) -> list[Refusal]:
             one.address,
         )
         for one in view.seen.answering()
-        if (remembered := view.memory.server(one.address)).acker
+        if one.address != view.writer
+        and ((remembered := view.memory.server(one.address)).acker or _was_missed(view, election, remembered))
         and remembered.acker_boot
         and not one.ran_as(remembered.acker_boot)
     ]
@@ -285,4 +293,7 @@ def protection_refusals(view: View) -> tuple[Refusal, ...]:
     if semi_sync.ackers == 0:
         wait = "writes wait" if view.policy.unacked is UnackedPolicy.BLOCK else "writes wait, until repman degrades"
         return (Refusal("no-acker", f"no replica of {view.name(view.writer)} acknowledges: {wait}", view.writer),)
+    if waited := stalled_for(view):
+        sentence = f"writes on {view.name(view.writer)} have waited for {waited:.0f} s: its replicas do not acknowledge"
+        return (Refusal("acks-stalled", sentence, view.writer),)
     return ()

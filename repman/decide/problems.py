@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from repman.decide.acks import stalled_for
 from repman.decide.election import lag_of
 from repman.decide.view import View, errant
 from repman.decide.witness import Life, silence
@@ -187,6 +188,17 @@ def _no_acker(view: View) -> Found:
     if view.memory.unacked_since is not None:
         waited = view.now - view.memory.unacked_since
         yield view.writer, f"no replica acknowledges the writes of {view.name(view.writer)} (for {waited:.0f} s)"
+
+
+def _acks_stalled(view: View) -> Found:
+    if waited := stalled_for(view):
+        writer = view.writer_seen
+        attached = writer.semi_sync.ackers if writer and writer.semi_sync else 0
+        yield (
+            view.writer,
+            f"commits on {view.name(view.writer)} have waited for {waited:.0f} s, though {attached} attached replicas "
+            "should acknowledge them: if those say that they have received all, compare their rows with the writer's",
+        )
 
 
 def _bypass(view: View) -> Found:
@@ -370,6 +382,15 @@ REGISTRY: tuple[Row, ...] = (
         "ERR00010",
         "No replica acknowledges. Writes wait, or go on unprotected after semi-sync-degrade-after, as semi-sync-unacked-policy says.",
         _no_acker,
+    ),
+    Row(
+        "acks-stalled",
+        Severity.ERROR,
+        "",
+        "Commits wait and none goes on, though replicas are attached that should acknowledge. A replica that holds "
+        "other transactions under the same GTIDs does that (compare rows, reseed it), or one that hangs, or a very "
+        "large transaction on its way.",
+        _acks_stalled,
     ),
     Row(
         "bypasses-read-only",

@@ -20,8 +20,11 @@ def remember(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: floa
     writer_open = writer is not None and writer.open
     moved = address != memory.writer
     uncounted = _uncounted_ackers(seen, writer)
+    replicated = tuple(one.received for one in seen.replicas_of(address) if one.received is not None)
     servers = tuple(
-        _remember_server(memory.server(one.address), one, address, writer if writer_open else None, uncounted, now)
+        _remember_server(
+            memory.server(one.address), one, address, writer if writer_open else None, uncounted, replicated, now
+        )
         for one in seen.servers
     )
     unacked = policy.semi_sync and writer_open and _ackers(seen, writer) == 0
@@ -35,6 +38,7 @@ def remember(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: floa
         writer_position=position or (None if moved else memory.writer_position),
         servers=servers,
         unacked_since=(memory.unacked_since or now) if unacked else None,
+        stalled_since=(memory.stalled_since or now) if policy.semi_sync and _stalled(memory, writer) else None,
         degraded=memory.degraded and not (writer_open and lossless),
         exposed=_exposed(seen, memory, writer, moved) if policy.semi_sync else None,
         unprotected_seconds=memory.unprotected_seconds + (since if exposed and policy.semi_sync else 0.0),
@@ -59,6 +63,17 @@ def _ackers(seen: ClusterSeen, writer: ServerSeen | None) -> int:
     if writer.semi_sync is not None and writer.semi_sync.source_enabled:
         return writer.semi_sync.ackers
     return sum(1 for one in seen.replicas_of(writer.address) if one.receives_from(writer.address))
+
+
+def _stalled(memory: Memory, writer: ServerSeen | None) -> bool:
+    """Whether commits waited at the look before and wait now, and none of those waits has ended in between."""
+    last = None if writer is None else memory.server(writer.address).last
+    if writer is None or last is None or not writer.open or last.boot != writer.boot:
+        return False
+    if writer.semi_sync is None or last.semi_sync is None or not writer.semi_sync.ackers:
+        return False
+    waits = writer.semi_sync.waiting > 0 and last.semi_sync.waiting > 0
+    return waits and writer.semi_sync.waits_ended == last.semi_sync.waits_ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,7 @@ def _remember_server(
     writer: str,
     open_writer: ServerSeen | None,
     uncounted: _Uncounted,
+    replicated: tuple[Position, ...],
     now: float,
 ) -> ServerMemory:
     if not one.answered:
@@ -117,9 +133,10 @@ def _remember_server(
             before,
             failures=before.failures + 1 if counted else before.failures,
             failing_since=before.failing_since or now,
-            acker=before.acker if open_writer is None else uncounted.among_unseen,
-            missed_at=_missed_at(before, open_writer),
+            acker=before.acker if open_writer is None else uncounted.among_unseen or _just_missed(before),
+            missed_at=before.missed_at if open_writer is None else _missed_at(before, open_writer),
         )
+    missed_at = before.missed_at if open_writer is None else _still_missed(before, replicated)
     return replace(
         before,
         last=one,
@@ -130,18 +147,27 @@ def _remember_server(
         acker=before.acker
         if open_writer is None
         else one.receives_from(writer) or (before.acker and uncounted.among_all and not _stopped(one, writer)),
-        acker_boot=before.acker_boot if open_writer is None else one.boot,
+        acker_boot=before.acker_boot if open_writer is None or missed_at is not None else one.boot,
         open_boot=one.boot if one.open else before.open_boot,
-        missed_at=None,
+        missed_at=missed_at,
         fenced_unknown=before.fenced_unknown and one.open and one.address != writer,
     )
 
 
-def _missed_at(before: ServerMemory, open_writer: ServerSeen | None) -> Position | None:
-    """Taken at the second look in vain too: at the first one, the writer may have answered before the server died."""
-    if open_writer is None or (before.missed_at is not None and before.failures > 1):
-        return before.missed_at
-    return open_writer.executed
+def _just_missed(before: ServerMemory) -> bool:
+    """The writer counts after it tells its position: a server counted out at this very look may have acknowledged more."""
+    return before.acker and before.missed_at is None
+
+
+def _missed_at(before: ServerMemory, open_writer: ServerSeen) -> Position | None:
+    """As long as it still counted as attached at the look before, it may have received all that the writer had."""
+    return open_writer.executed if before.missed_at is None or before.acker else before.missed_at
+
+
+def _still_missed(before: ServerMemory, replicated: tuple[Position, ...]) -> Position | None:
+    """Kept after it came back, perhaps without what it had acknowledged, until some replica has all of that."""
+    missed = before.missed_at
+    return None if missed is None or any(position.covers(missed) for position in replicated) else missed
 
 
 def _progress(before: Progress | None, one: ServerSeen, writer: str) -> Progress | None:

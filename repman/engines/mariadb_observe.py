@@ -158,6 +158,8 @@ class LookReader:
                 ackers=int(status.get("Rpl_semi_sync_master_clients", "0")),
                 timeout=int(timeout) / 1000.0,
                 waits_without_replica=wait_no_slave == "1",
+                waiting=int(status.get("Rpl_semi_sync_master_wait_sessions", "0")),
+                waits_ended=int(status.get("Rpl_semi_sync_master_tx_waits", "0")),
             ),
             links=links,
             leased=vote == "1",

@@ -168,6 +168,8 @@ class MemoryDriver:
                 ackers(self.world, server),
                 halves.timeout,
                 halves.waits_without_replica,
+                waiting=len(server.in_doubt),
+                waits_ended=server.waits_ended,
             ),
             binlog=True,
             log_replica_updates=True,

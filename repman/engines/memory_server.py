@@ -166,6 +166,8 @@ class MemoryServer:
         self.applied: dict[int, tuple[int, int, int]] = {}
         """``gtid_slave_pos``: where replication goes on; what it wrote itself is not in it."""
         self.in_doubt: list[Write] = []
+        self.waits_ended = 0
+        """Commits in doubt that an acknowledgement let go on."""
         """In the binary log, prepared in the engine, waiting for an acknowledgement; in order."""
         self.running: list[Write] = []
         """Statements that have not reached their commit."""
@@ -251,6 +253,7 @@ class MemoryServer:
         """A replica has stored everything up to that event."""
         last = max((at for at, write in enumerate(self.in_doubt) if write.event == event), default=-1)
         done, self.in_doubt = self.in_doubt[: last + 1], self.in_doubt[last + 1 :]
+        self.waits_ended += len(done)
         for write in done:
             self._finish(write, now)
 

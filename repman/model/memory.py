@@ -46,8 +46,8 @@ class ServerMemory:
     open_boot: str = ""
     """The run of the server process (`ServerSeen.boot`) in which it was last seen open."""
     missed_at: Position | None = None
-    """What the open writer had when this server ceased to answer: all that it can have received since, unless it is
-    an `acker`.  None while it answers."""
+    """What the open writer had when this server was missed: it can have received and acknowledged no more, unless it is
+    still an `acker`.  Kept until a replica has all of that, for a server that comes back may have lost it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class Memory:
     """repman itself switched semi-sync off."""
     unacked_since: float | None = None
     """Since when the writer has had no replica that acknowledges."""
+    stalled_since: float | None = None
+    """Since when no commit that waits for an acknowledgement got one, though replicas are attached to give it."""
     looked_at: float | None = None
     """Monotonic seconds of the look before."""
     reopen: bool = False

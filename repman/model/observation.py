@@ -106,6 +106,10 @@ class SemiSync:
     """Seconds after which the server would fall back to asynchronous by itself."""
     waits_without_replica: bool
     """Whether commits wait even when no replica is attached."""
+    waiting: int = 0
+    """Sessions that wait for an acknowledgement at this moment."""
+    waits_ended: int = 0
+    """How many such waits have ended since the server started: while some wait, this is their progress."""
 
     @property
     def lossless(self) -> bool:

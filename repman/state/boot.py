@@ -29,5 +29,6 @@ def forget_monotonic_times(memory: Memory) -> Memory:
         looked_at=None,
         last_failover_monotonic=None,
         unacked_since=None,
+        stalled_since=None,
         refused_plans=(),
     )

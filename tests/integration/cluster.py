@@ -11,7 +11,7 @@ from pathlib import Path
 import pymysql
 from cluster_repman import CLUSTER, Repman
 from cluster_traffic import DATABASE, Traffic
-from mariadb_stand import Server
+from mariadb_stand import Server, wait_until
 
 from repman.model.decision import ServerState
 from repman.model.snapshot import Snapshot
@@ -117,14 +117,17 @@ class World:
         assert lost == [], f"{len(lost)} of {traffic.count} acknowledged writes are lost: {lost[:5]}"
 
     def all_alike(self, traffic: Traffic) -> None:
-        """Once they have applied all, replicas hold the rows of the writer: the same GTIDs do not prove it."""
+        """Once the writers are gone, replicas hold the rows of the writer: the same GTIDs do not prove it."""
+        traffic.stop()
         writer = self.only_open()
+        wait_until(lambda: writer.sessions(writer.application[0]) == 0, what="the end of the last writes")
         aim = writer.value("@@gtid_binlog_pos")
         rows = set(writer.run(f"SELECT writer, number FROM {traffic.table}"))
         for replica in self.replicas:
             assert replica.value(f"MASTER_GTID_WAIT('{aim}', 10)") == 0
-            other = rows ^ set(replica.run(f"SELECT writer, number FROM {traffic.table}"))
-            assert not other, f"{replica.entry.name} differs from {writer.entry.name} in {sorted(other)[:5]}"
+            others = set(replica.run(f"SELECT writer, number FROM {traffic.table}"))
+            told = f"{replica.entry.name} has {sorted(others - rows)[:5]} more, {sorted(rows - others)[:5]} less"
+            assert others == rows, f"{told} than {writer.entry.name}"
 
     def restarted(self, **changes: object) -> None:
         """repman with other options than the standard ones."""

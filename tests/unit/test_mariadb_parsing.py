@@ -107,6 +107,12 @@ def test_semi_sync():
     assert not LookReader().read(answer(status=status, master=1)).semi_sync.lossless
 
 
+def test_commits_that_wait():
+    status = [("Rpl_semi_sync_master_wait_sessions", 3), ("Rpl_semi_sync_master_tx_waits", 70)]
+    semi = LookReader().read(answer(status=status, master=1)).semi_sync
+    assert (semi.waiting, semi.waits_ended) == (3, 70)
+
+
 def test_the_same_reader_sees_changes():
     reader = LookReader()
     assert reader.read(answer({})).links[0].heartbeats == 7

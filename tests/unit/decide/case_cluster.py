@@ -89,7 +89,7 @@ KNOWN = {
     *("applier_error", "lag", "heartbeats", "heartbeat_period", "hears", "gtid", "semi_sync", "ackers"),
     *("acknowledges", "boot", "leased", "lease_holder", "version", "binlog", "log_replica_updates"),
     *("strict_gtid", "row_format", "schemas", "bypassing", "server_id", "unread"),
-    *("longest_write", "commits_survive"),
+    *("longest_write", "commits_survive", "waiting", "waits_ended"),
 }
 """Every word a case may say of a server."""
 
@@ -115,7 +115,11 @@ def server_seen(letter: str, words: Words, now: float, beats: dict[str, int]) ->
         received=None if words.get("unread") else received,
         links=_links(letter, words, received, now, beats),
         semi_sync=replace(
-            SEMI_SYNC[words["semi_sync"]], ackers=words["ackers"], replica_enabled=words.get("acknowledges", True)
+            SEMI_SYNC[words["semi_sync"]],
+            ackers=words["ackers"],
+            replica_enabled=words.get("acknowledges", True),
+            waiting=words.get("waiting", 0),
+            waits_ended=words.get("waits_ended", 0),
         ),
         binlog=words.get("binlog", True),
         log_replica_updates=words.get("log_replica_updates", True),

@@ -149,6 +149,7 @@ def test_a_reboot_takes_the_monotonic_times_and_nothing_else(url: str, tmp_path:
         servers=(replace(server, progress=None, failing_since=None, failures=0),),
         last_failover_monotonic=None,
         unacked_since=None,
+        stalled_since=None,
         refused_plans=(),
     )
 

@@ -110,6 +110,7 @@ def memory(cluster: str = "shop") -> Memory:
         last_failover=1.7e9,
         last_failover_monotonic=10.0,
         unacked_since=11.5,
+        stalled_since=12.25,
         unprotected_seconds=3.5,
         refused_plans=(("repair x", 20.0),),
     )
