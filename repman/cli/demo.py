@@ -123,9 +123,10 @@ def _step(title: str) -> Iterator[demo_steps.Tell]:
 def _show(place: Place, sandbox: Sandbox, settings: Settings) -> None:
     table = process_table(sandbox)
     where = {
-        "serve": "supervises the next three",
+        "serve": "supervises the next four",
         "monitor": "watches and acts",
         "probes": f"127.0.0.1:{settings.service.probes_port}",
+        "worker": "jobs and live reads",
         "web": f"127.0.0.1:{settings.service.http_port}",
     }
     for name in PROCESSES:

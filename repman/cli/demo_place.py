@@ -19,7 +19,7 @@ from repman.orchestrators.sandbox import Sandbox
 
 CLUSTER = "demo"
 USER = "admin"
-PROCESSES = ("serve", "monitor", "probes", "web")
+PROCESSES = ("serve", "monitor", "probes", "worker", "web")
 
 Value = str | int | bool | list[str]
 

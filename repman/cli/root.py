@@ -29,9 +29,10 @@ class Mount:
 
 
 MOUNTS = (
-    Mount("serve", "repman.cli.serve", "Run repman: monitor, probes and web, supervised.", "serve"),
+    Mount("serve", "repman.cli.serve", "Run repman: monitor, probes, worker and web, supervised.", "serve"),
     Mount("monitor", "repman.cli.serve", "Run the monitor alone: the process that acts.", "monitor"),
     Mount("probes", "repman.cli.serve", "Run the process that answers health checks.", "probes"),
+    Mount("worker", "repman.cli.serve", "Run the process that does jobs and live reads.", "worker"),
     Mount("web", "repman.cli.serve", "Run the HTTP API and the page.", "web"),
     Mount("ctl", "repman.cli.ctl", "Ask and steer a running repman through its API."),
     Mount("config", "repman.cli.config", "Check and explain the configuration."),

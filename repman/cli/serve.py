@@ -2,6 +2,7 @@
 
     serve ── monitor   the one process that acts
           ├─ probes    answers health checks
+          ├─ worker    jobs and live reads
           └─ web       API and page
 
 A child that dies is started again.  When `serve` itself is killed, even by ``kill -9``, the kernel sends
@@ -35,17 +36,17 @@ PidDirOption = Annotated[
     Path | None, typer.Option("--pid-dir", help="Where the pid files go (default: the run directory).")
 ]
 
-_GRACE = {"probes": 5.0, "monitor": 20.0, "web": 10.0}
+_GRACE = {"probes": 5.0, "monitor": 20.0, "worker": 15.0, "web": 10.0}
 """Children in the order of their start, with the seconds they have to end.
 
-They stop in the reverse order: no more commands, then the step that runs is ended, and health checks are
-answered until last.
+They stop in the reverse order: no more commands, then jobs are ended or left to be taken up again, then the step
+that runs is ended, and health checks are answered until last.
 """
 
 
 @app.command()
 def serve(config: ConfigOption = None, values: SetOption = None, pid_dir: PidDirOption = None) -> None:
-    """Run monitor, probes and web until SIGTERM; start again what dies."""
+    """Run monitor, probes, worker and web until SIGTERM; start again what dies."""
     settings, warnings = load_settings(config, values)
     service = settings.service
     pids = pid_dir or service.rundir
@@ -93,6 +94,18 @@ def probes(config: ConfigOption = None, values: SetOption = None, pid_dir: PidDi
         process.run(service.rundir, service.probes_bind, service.probes_port)
 
     _be("probes", work, config, values, pid_dir)
+
+
+@app.command()
+def worker(config: ConfigOption = None, values: SetOption = None, pid_dir: PidDirOption = None) -> None:
+    """Run the process that does jobs and looks into servers on demand."""
+
+    def work(settings: Settings) -> None:
+        from repman.worker import process
+
+        process.run(settings)
+
+    _be("worker", work, config, values, pid_dir)
 
 
 @app.command()

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from mariadb_stand import wait_until
 
-from repman.errors import MonitorDown, StateError
+from repman.errors import MonitorDown, StateError, WorkerDown
 from repman.model.command import Command, CommandKind, Receipt
 from repman.model.snapshot import Snapshot
+from repman.model.work import Reply, Request
 from repman.orchestrators.haproxy_files import READ_BACKEND, WRITE_BACKEND
 from repman.orchestrators.sandbox import Sandbox
-from repman.state.bus import ask
+from repman.state.bus import ask, ask_worker
 from repman.state.journal import Journal
 from repman.state.record import JournalledPlan
 from repman.state.snapshots import SnapshotReader
@@ -96,12 +97,13 @@ class Repman:
             )
         self.until(lambda seen: seen.at > since, "a first look")
         wait_until(self._takes_commands, 10, "the command socket")
+        wait_until(self._takes_requests, 10, "the worker's socket")
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(40)
+                self._process.wait(55)
             finally:
                 if self._process.poll() is None:
                     self.kill()
@@ -109,7 +111,7 @@ class Repman:
 
     def kill(self) -> None:
         """``kill -9`` of every process of it at once."""
-        for name in ("serve", "web", "monitor", "probes"):
+        for name in ("serve", "web", "worker", "monitor", "probes"):
             self.kill_one(name)
         if self._process is not None:
             self._process.wait(10)
@@ -198,6 +200,16 @@ class Repman:
         events = [f"{event.at:.3f} {event.text}" for event in found.events]
         why = [refusal.sentence for refusal in (*found.refusals, *found.blocked_by)]
         return "\n".join([*servers, *why, f"plan: {found.plan}", *events])
+
+    def request(self, name: str, server: str = "", seconds: float = 30.0, **arguments: str) -> Reply:
+        """Ask something of the worker, as its web does."""
+        return ask_worker(self.rundir / "worker.sock", Request(name, CLUSTER, server, arguments, "admin"), seconds)
+
+    def _takes_requests(self) -> bool:
+        try:
+            return self.request("are you there").code == "unknown-request"
+        except (WorkerDown, StateError):
+            return False
 
     def _takes_commands(self) -> bool:
         try:

@@ -18,7 +18,7 @@ import requests
 from repman.cli.pidfile import holder
 from repman.orchestrators.network import free_ports
 
-CHILDREN = ("monitor", "probes", "web")
+CHILDREN = ("monitor", "probes", "worker", "web")
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 20.0) -> None:
@@ -98,7 +98,7 @@ def installation(tmp_path: Path) -> Installation:
 def serving(installation: Installation) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(installation.argv(), start_new_session=True)
     try:
-        until(installation.works, "all three processes work")
+        until(installation.works, "all four processes work")
         yield process
     finally:
         pids = [installation.pid(name) for name in CHILDREN]
@@ -127,7 +127,7 @@ def test_sigterm_stops_everything_in_order_and_cleans_up(installation: Installat
         assert not list(installation.run.glob("*.pid"))
         log = (installation.root / "repman.log").read_text()
     ended = [line.split("child=")[1].split()[0] for line in log.splitlines() if "stopped child=" in line]
-    assert ended == ["web", "monitor", "probes"]
+    assert ended == ["web", "worker", "monitor", "probes"]
 
 
 def test_a_second_one_for_the_same_directory_is_refused(installation: Installation) -> None:
