@@ -62,6 +62,7 @@ class Course:
         self._stop = threading.Event()
         self._why: JobFailed | None = None
         self._children: list[Child] = []
+        self._told: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._moved_at = time.monotonic()
         self.stall = STALL
@@ -108,6 +109,9 @@ class Course:
             self._stop.set()
             for child in self._children:
                 _signal(child.process, signal.SIGTERM)
+            told, self._told = self._told, []
+        for each in told:
+            each()
 
     def look(self) -> None:
         """Called by the clock: measure, and end what stands still or does not end by itself."""
@@ -154,6 +158,25 @@ class Course:
             child = Child(Path(argv[0]).name, process, words)
             self._children.append(child)
         return child
+
+    @contextlib.contextmanager
+    def when_told(self, callback: Callable[[], None]) -> Iterator[None]:
+        """While the block runs, call this once if the job is told to end.  Raises JobFailed when it was already."""
+        with self._lock:
+            self.check()
+            self._told.append(callback)
+        try:
+            yield
+        finally:
+            with self._lock, contextlib.suppress(ValueError):
+                self._told.remove(callback)
+
+    def version_of(self, program: str) -> str:
+        """What a program calls its version; empty when it does not say."""
+        with self.programs():
+            child = self.start([program, "--version"], stdout=subprocess.PIPE)
+            out = child.process.communicate(timeout=_ENDS)[0].decode(errors="replace")
+            return (out.strip() or child.said().strip()).splitlines()[0] if out.strip() or child.said() else ""
 
     @contextlib.contextmanager
     def programs(self) -> Iterator[None]:

@@ -1,0 +1,46 @@
+"""Whether replication can go on from a backup's position."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from repman.maintenance.session import Session
+from repman.model.position import MariadbGtid
+
+_GTID = re.compile(r"GTID (\d+)-(\d+)-(\d+)")
+_FIRST_EVENTS = 200
+
+
+def oldest_kept(at: Session) -> dict[int, int]:
+    """For each domain the sequence number after which this server's binary logs hold every transaction."""
+    logs = at.rows("SHOW BINARY LOGS")
+    if not logs:
+        return {}
+    first = str(logs[0][0])
+    stated = at.rows("SELECT BINLOG_GTID_POS(%s, 4)", first)[0][0] or ""
+    events = at.rows(f"SHOW BINLOG EVENTS IN '{first}' LIMIT {_FIRST_EVENTS}")
+    return begins(str(stated), (str(row[5]) for row in events))
+
+
+def begins(stated: str, events: Iterable[str]) -> dict[int, int]:
+    """... from the state at the beginning of the first log, and the texts of its first events.
+
+    A server that was itself rebuilt begins with an empty state and a transaction whose number is not 1.
+    """
+    found = {domain: sequence for domain, _, sequence in MariadbGtid.parse(stated).last}
+    for text in events:
+        if (gtid := _GTID.search(text)) and int(gtid[1]) not in found:
+            found[int(gtid[1])] = int(gtid[3]) - 1
+    return found
+
+
+def missing(position: str, kept: dict[int, int]) -> str:
+    """What a server at that position needs and the logs no longer hold, as ranges; empty when they hold all."""
+    mine = {domain: sequence for domain, _, sequence in MariadbGtid.parse(position).last}
+    gaps = [
+        f"domain {domain}: {mine.get(domain, 0) + 1} to {sequence}"
+        for domain, sequence in sorted(kept.items())
+        if mine.get(domain, 0) < sequence
+    ]
+    return ", ".join(gaps)
