@@ -88,7 +88,8 @@ PROVISIONING_OPTIONS: tuple[Option, ...] = (
         name="onpremise-ssh-start-db-script",
         kind=Kind.PATH,
         default="",
-        help="Starts a database server; empty: `systemctl start mariadb`." + _TOLD,
+        help="Starts a database server, within ten seconds and without waiting until it answers; empty: `systemctl "
+        "start mariadb`." + _TOLD,
     ),
     _ssh(
         name="onpremise-ssh-stop-db-script",

@@ -1,17 +1,11 @@
-"""The orchestrator of hosts that somebody else runs: their servers are started and ended over SSH.
-
-Scripts are files of this machine, sent over the connection and run there by ``sh``; what they need to know stands in
-environment variables whose names replication-manager's scripts know.
-"""
+"""The orchestrator of hosts that somebody else runs: their servers are started and ended over SSH."""
 
 from __future__ import annotations
 
-import shlex
 import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 
 from repman.errors import HostError
@@ -19,20 +13,12 @@ from repman.model.service import Host, Service, ServiceState
 from repman.orchestrators import builder, procfs
 from repman.orchestrators.description import Account
 from repman.orchestrators.procfs import Machine
-from repman.orchestrators.ssh import Finished, Ssh
+from repman.orchestrators.remote import Place, Remote
+from repman.orchestrators.ssh import Ssh
 
 _QUICK = 10.0
-_START = 60.0
+_START = 10.0
 _AT_ONCE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One server or balancer: where it is."""
-
-    name: str
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +52,7 @@ class OnPremiseOrchestrator:
 
     def __init__(self, ssh: Ssh, estate: Estate, scripts: Scripts) -> None:
         """Nobody is spoken to before the first call.  All calls raise HostError, or HostUnreachable."""
-        self._ssh = ssh
+        self._remote = Remote(ssh, estate.cluster)
         self._estate = estate
         self._scripts = scripts
 
@@ -77,27 +63,30 @@ class OnPremiseOrchestrator:
     def running(self, address: str) -> bool:
         """Whether a server listens on its port there (a frozen one does)."""
         place = self._server(address)
-        return bool(self._ask(place.host, _QUICK, "find", str(place.port)).output.strip())
+        return bool(self._remote.ask(place.host, _QUICK, "find", str(place.port)).strip())
 
     def kill(self, address: str, timeout: float) -> None:
         """SIGKILL, and wait until the process is gone; nothing when none listens."""
         place = self._server(address)
-        self._ask(place.host, timeout, "end", "KILL", str(place.port))
+        self._remote.ask(place.host, timeout, "end", "KILL", str(place.port))
 
     def stop(self, address: str, timeout: float) -> None:
-        """By the stop script, else a clean shutdown by SIGTERM; waits until the process is gone."""
+        """By the stop script, else a clean shutdown by SIGTERM; waits until the process is gone.
+
+        The script is never broken off after less than ten seconds, however short `timeout` is.
+        """
         place = self._server(address)
         if self._scripts.stop is not None:
-            self._run_script(place, self._scripts.stop, timeout)
-        self._ask(place.host, timeout, "end", "TERM", str(place.port))
+            self._remote.run_script(place, self._scripts.stop, max(timeout, _QUICK))
+        self._remote.ask(place.host, timeout, "end", "TERM", str(place.port))
 
     def start(self, address: str) -> None:
         """By the start script, else ``systemctl start mariadb``; not waiting until it answers."""
         place = self._server(address)
         if self._scripts.start is not None:
-            self._run_script(place, self._scripts.start, _START)
+            self._remote.run_script(place, self._scripts.start, _START)
         else:
-            self._systemctl(place, "start", "mariadb", _START)
+            self._remote.systemctl(place, "start", "mariadb", _START)
 
     def provisioned(self, address: str) -> None:
         """Only the host could tell."""
@@ -113,7 +102,7 @@ class OnPremiseOrchestrator:
             )
         if self.running(address):
             raise HostError(f"{place.name} runs; what it has is never written over: unprovision it first")
-        self._run_script(place, self._scripts.provision, timeout, self._secrets())
+        self._remote.run_script(place, self._scripts.provision, timeout, _secrets(self._estate))
 
     def unprovision(self, address: str, timeout: float) -> None:
         """Stop it, then the unprovisioning script."""
@@ -124,7 +113,7 @@ class OnPremiseOrchestrator:
                 "stop the server and remove its data yourself"
             )
         self.stop(address, timeout)
-        self._run_script(place, self._scripts.unprovision, timeout)
+        self._remote.run_script(place, self._scripts.unprovision, timeout)
 
     def configuration(self, address: str) -> dict[str, str]:
         """An option file to be added to those of the server's package."""
@@ -163,7 +152,7 @@ class OnPremiseOrchestrator:
     def _host(self, host: str, places: Mapping[str, Place], timeout: float) -> Host:
         ports = [str(place.port) for place in places.values()]
         try:
-            parts = _parts(self._ask(host, timeout, "show", *ports).output.decode(errors="replace"))
+            parts = _parts(self._remote.ask(host, timeout, "show", *ports).decode(errors="replace"))
             machine = _machine(parts)
         except (HostError, ValueError, KeyError) as error:
             lost = tuple(Service(p.name, "database", a, ServiceState.UNKNOWN) for a, p in places.items())
@@ -174,45 +163,9 @@ class OnPremiseOrchestrator:
     def _steer_balancer(self, address: str, verb: str, script: Path | None, timeout: float) -> None:
         place = self._balancer(address)
         if script is not None:
-            self._run_script(place, script, timeout)
+            self._remote.run_script(place, script, timeout)
         else:
-            self._systemctl(place, verb, "haproxy", timeout)
-
-    def _systemctl(self, place: Place, verb: str, unit: str, timeout: float) -> None:
-        argv = ["systemctl", verb, unit]
-        as_root = argv if self._ssh.access.user == "root" else ["sudo", "-n", *argv]
-        _require(self._ssh.run(place.host, as_root, timeout), " ".join(argv), place.host)
-
-    def _run_script(self, place: Place, script: Path, timeout: float, more: Mapping[str, str] | None = None) -> None:
-        told = {
-            "REPLICATION_MANAGER_CLUSTER_NAME": self._estate.cluster,
-            "REPLICATION_MANAGER_HOST_NAME": place.host,
-            "REPLICATION_MANAGER_HOST_PORT": str(place.port),
-            "REPLICATION_MANAGER_SERVER_NAME": place.name,
-            **(more or {}),
-        }
-        try:
-            text = script.read_bytes()
-        except OSError as error:
-            raise HostError(f"the script {script} cannot be read: {error.strerror}; correct its option") from error
-        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in told.items())
-        finished = self._ssh.run(place.host, ["sh", "-s"], timeout, input=exports.encode() + text)
-        _require(finished, str(script), place.host)
-
-    def _secrets(self) -> dict[str, str]:
-        """Over the connection only, and then in the environment of the script."""
-        told = {}
-        for prefix, account in (("HOST", self._estate.monitor), ("REPLICATION", self._estate.replication)):
-            if account is not None:
-                told[f"REPLICATION_MANAGER_{prefix}_USER"] = account.user
-                told[f"REPLICATION_MANAGER_{prefix}_PASSWORD"] = account.password
-        return told
-
-    def _ask(self, host: str, timeout: float, *words: str) -> Finished:
-        script = resources.files(__package__).joinpath("templates", "host.sh").read_bytes()
-        finished = self._ssh.run(host, ["sh", "-s", "--", *words], timeout, input=script)
-        _require(finished, words[0], host)
-        return finished
+            self._remote.systemctl(place, verb, "haproxy", timeout)
 
     def _server(self, address: str) -> Place:
         if address not in self._estate.servers:
@@ -223,12 +176,6 @@ class OnPremiseOrchestrator:
         if address not in self._estate.balancers:
             raise HostError(f"{address} is no balancer of the cluster {self._estate.cluster}")
         return self._estate.balancers[address]
-
-
-def _require(finished: Finished, what: str, host: str) -> None:
-    if finished.status != 0:
-        said = finished.errors or finished.output.decode(errors="replace").strip()[-500:] or "it gave no reason"
-        raise HostError(f"{what} on {host} ended with {finished.status}: {said}")
 
 
 def _parts(text: str) -> dict[str, str]:
@@ -262,3 +209,13 @@ def _service(machine: Machine, parts: Mapping[str, str], address: str, place: Pl
     blocks = parts.get(f"disk {place.port}", "").split()
     disk = int(blocks[0]) * 1024 if blocks and blocks[0].isdecimal() else None
     return Service(place.name, "database", address, state, int(pid), usage, disk)
+
+
+def _secrets(estate: Estate) -> dict[str, str]:
+    """The accounts a server must have: over the connection only, and then in the environment of the script."""
+    told = {}
+    for prefix, account in (("HOST", estate.monitor), ("REPLICATION", estate.replication)):
+        if account is not None:
+            told[f"REPLICATION_MANAGER_{prefix}_USER"] = account.user
+            told[f"REPLICATION_MANAGER_{prefix}_PASSWORD"] = account.password
+    return told

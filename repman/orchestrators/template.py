@@ -29,6 +29,28 @@ _MONITOR_RIGHTS = (
     "READ_ONLY ADMIN",
     "CONNECTION ADMIN",
 )
+_JOB_RIGHTS = (
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "CREATE",
+    "DROP",
+    "INDEX",
+    "ALTER",
+    "REFERENCES",
+    "CREATE TEMPORARY TABLES",
+    "LOCK TABLES",
+    "EXECUTE",
+    "CREATE VIEW",
+    "SHOW VIEW",
+    "CREATE ROUTINE",
+    "ALTER ROUTINE",
+    "EVENT",
+    "TRIGGER",
+    "SHOW DATABASES",
+    "SET USER",
+)
+"""What backup, restore and upkeep need beside the monitor's rights: they read, drop and make whatever there is."""
 _APPLICATION_RIGHTS = (
     "SELECT",
     "INSERT",
@@ -125,7 +147,7 @@ def copy(datadir: Path, target: Path) -> None:
 
 def _account_statements(monitor: Account, replication: Account, application: Account) -> str:
     granted = (
-        (monitor, _MONITOR_RIGHTS, " WITH GRANT OPTION"),
+        (monitor, (*_MONITOR_RIGHTS, *_JOB_RIGHTS), " WITH GRANT OPTION"),
         (replication, ("REPLICATION SLAVE", "SLAVE MONITOR"), ""),
         (application, _APPLICATION_RIGHTS, ""),
     )

@@ -22,7 +22,8 @@ from ssh_stand import PROVISION, START, UNPROVISION, Sshd
 from repman.errors import HostError, HostUnreachable
 from repman.model.service import ServiceState
 from repman.orchestrators.description import Account
-from repman.orchestrators.onpremise import Estate, OnPremiseOrchestrator, Place, Scripts
+from repman.orchestrators.onpremise import Estate, OnPremiseOrchestrator, Scripts
+from repman.orchestrators.remote import Place
 from repman.orchestrators.sandbox import Sandbox
 from repman.orchestrators.ssh import Ssh
 from repman.orchestrators.template import program

@@ -1,0 +1,1 @@
+"""Servers and balancers are made and unmade: what the worker does for the orchestrators."""
