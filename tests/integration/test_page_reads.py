@@ -132,6 +132,13 @@ def test_the_published_document_and_its_events(served: World, api: Api) -> None:
     assert api.get("events", limit=0).status_code == 400
 
 
+def test_the_api_describes_itself(served: World, api: Api) -> None:
+    document = api.get("/api/openapi.json", token=False).json()
+    assert document["openapi"] == "3.1.0"
+    assert "/api/clusters/{cluster}/actions/switchover" in document["paths"]
+    assert "<title>repman API</title>" in api.get("/api/docs", token=False).text
+
+
 CHECKS = [("master-status", True), ("is-master", True), ("slave-status", False), ("is-slave", False)]
 
 

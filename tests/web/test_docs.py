@@ -45,7 +45,7 @@ def test_every_route_says_what_it_does_and_answers(route: Route) -> None:
     assert route.summary.endswith(".")
     assert any(answer.status < 400 or answer.status == 501 for answer in route.answers)
     for answer in route.answers:
-        assert answer.schema is not None or answer.media != "application/json", answer
+        assert answer.schema is not None or answer.media != "application/json" or answer.status >= 400, answer
 
 
 def test_the_endpoints_of_the_page_are_routes() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from repman.web.acl import ANY, PUBLIC
 from repman.web.routes.route import Answer, Route
 from repman.web.shapes.common import DENIED, ERROR, INCIDENT
@@ -37,6 +40,13 @@ def _of_the_door(route: Route) -> list[Answer]:
     if "<cluster>" in route.path:
         found.append(unknown_cluster(route))
     return found
+
+
+def schema_of(answer: Answer) -> Mapping[str, Any]:
+    """The JSON Schema of its body; an error is written in one form unless the route says another."""
+    if answer.schema is not None:
+        return answer.schema
+    return ERROR if answer.media == "application/json" and answer.status >= 400 else {"type": "string"}
 
 
 def unknown_cluster(route: Route) -> Answer:

@@ -5,11 +5,12 @@ A test walks the application and finds each rule here, closed without a token an
 
 from __future__ import annotations
 
-from repman.web.routes import actions, front, probes, reads, scenarios
+from repman.web.routes import actions, description, front, probes, reads, scenarios
 from repman.web.routes.route import Route
 
 ROUTES: tuple[Route, ...] = (
     *front.ROUTES,
+    *description.ROUTES,
     *reads.ROUTES,
     *actions.ROUTES,
     *scenarios.ROUTES,

@@ -24,12 +24,12 @@ _KINDS = {
 
 def page(call: Call) -> Response:
     """``/``."""
-    return _file("index.html")
+    return dashboard_file("index.html")
 
 
 def static(call: Call) -> Response:
     """A file that the page needs."""
-    return _file(call.arguments["name"])
+    return dashboard_file(call.arguments["name"])
 
 
 @cache
@@ -41,7 +41,8 @@ def dashboard() -> Path | None:
     return None
 
 
-def _file(name: str) -> Response:
+def dashboard_file(name: str) -> Response:
+    """A file of the page, or 404 when there is none of that name."""
     directory = dashboard()
     if directory is None:
         return replies.error(404, "The page is not installed with this repman; the API is complete without it.")
