@@ -113,7 +113,9 @@ class MariadbCluster:
             if not watch.seen.answered:
                 continue
             try:
-                watch.inventory = read_inventory(self._helpers[address], ours, Pace(deadline, self._keep()))
+                waiting = watch.seen.semi_sync is not None and watch.seen.semi_sync.waiting > 0
+                pace = Pace(deadline, self._keep())
+                watch.inventory = read_inventory(self._helpers[address], ours, pace, watch.inventory, waiting)
             except (StepFailed, ServerSaid, WireClosed, ValueError):
                 self._helpers[address].close()
 

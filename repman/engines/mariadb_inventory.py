@@ -55,8 +55,15 @@ _REPLICATION_FILTERS = (
 )
 
 
-def read_inventory(server: Acting, ours: Collection[str], pace: Pace) -> Inventory:
-    """Read it; `ours` names the accounts that repman itself uses.  Raises what `Acting.run` raises."""
+def read_inventory(
+    server: Acting, ours: Collection[str], pace: Pace, before: Inventory | None = None, commits_wait: bool = False
+) -> Inventory:
+    """Read it; `ours` names the accounts that repman itself uses.  Raises what `Acting.run` raises.
+
+    `commits_wait`: some wait for an acknowledgement.  ``SHOW MASTER STATUS`` would wait with them, and a session that
+    was killed there stays until they go on, so that many of them use up the connections.  What it shows is then taken
+    from `before`; it changes only with a restart.
+    """
     names = (*VARIABLES, *_REPLICATION_FILTERS)
     listed = ", ".join(f"'{name}'" for name in names)
     found = server.run(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({listed})", pace)[0]
@@ -71,7 +78,7 @@ def read_inventory(server: Acting, ours: Collection[str], pace: Pace) -> Invento
         ),
         user_schemas=_schemas(server, pace),
         longest_write=_longest_write(server, pace),
-        binlog_filters=_binlog_filters(server, pace),
+        binlog_filters=(before.binlog_filters if before else "") if commits_wait else _binlog_filters(server, pace),
         replication_filters=_filters({name: values.get(name, "") for name in _REPLICATION_FILTERS}),
         commits_survive=values.get("innodb_flush_log_at_trx_commit") == "3" and values.get("sync_binlog") == "1",
         variables=tuple((name, values[name]) for name in VARIABLES if name in values),

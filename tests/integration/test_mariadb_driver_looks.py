@@ -306,6 +306,24 @@ def test_a_transaction_of_its_own_shows_in_the_positions(stand):
     assert surplus.endswith(str(one.executed).rpartition("-")[2])
 
 
+def test_inventory_does_not_wait_with_commits_that_wait(stand):
+    writer, replica, _ = stand.bootstrap(replicas=1)
+    replica.run("STOP SLAVE IO_THREAD")
+    stand.background(writer.write, "INSERT INTO d.t (a) VALUES (1)")
+    wait_until(lambda: stand.look()[0].semi_sync.waiting == 1, what="the commit to wait")
+    for _ in range(3):  # the next group of commits holds the log's lock while it waits for the first one
+        stand.background(writer.write, "INSERT INTO d.t (a) VALUES (2)")
+    wait_until(lambda: writer.sessions(writer.application[0]) == 4, what="more commits")
+    ended = stand.look()[0].semi_sync.waits_ended
+    stand.driver.inventory(1.0)
+    assert stand.look()[0].inventory.user_schemas == ("d",)
+    killed = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE COMMAND = 'Killed' OR INFO LIKE 'SHOW MASTER%'"
+    assert writer.run(killed)[0][0] == 0
+    replica.run("START SLAVE IO_THREAD")
+    wait_until(lambda: stand.look()[0].semi_sync.waiting == 0, what="the commit to be acknowledged")
+    assert stand.look()[0].semi_sync.waits_ended > ended
+
+
 def test_inventory_names_accounts_that_bypass_read_only(stand):
     server = stand.servers[0]
     server.as_root(
