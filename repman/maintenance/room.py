@@ -104,12 +104,19 @@ class MaintenanceRoom:
     def _start_one(self, kind: JobKind, request: Request) -> Reply:
         """A job on one server, or on those of the cluster that it is good for."""
         around = self._around(request.cluster)
+        jobs: list[Job] = []
+        why = "There is no server for this: no replica answers."
         try:
-            jobs = [self._submit(kind, around, server, request) for server in self._servers(kind, around, request)]
+            servers = self._servers(kind, around, request)
         except JobFailed as reason:
             return Reply("refused", str(reason), "refused")
+        for server in servers:
+            try:
+                jobs.append(self._submit(kind, around, server, request))
+            except JobFailed as reason:
+                why = str(reason)
         if not jobs:
-            return Reply("refused", "There is no server for this: no replica answers.", "no-server")
+            return Reply("refused", why, "refused")
         names = ", ".join(around.label(job.server) for job in jobs if job.server) or around.name
         return Reply(
             "started", f"{kind} of {names} started", document={"jobs": [job.id for job in jobs]}, job=jobs[0].id
