@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from repman.decide.election import Election, elect
 from repman.decide.guards import (
+    closed_by_wish,
     fence_allows,
     keeps_acknowledged,
     may_act,
@@ -77,6 +78,8 @@ def reopen(view: View, wanted: str = "", asked: bool = False, force: bool = Fals
 
 def _closed_by_hand(view: View) -> list[Refusal]:
     writer = view.writer_seen
+    if view.memory.closed_by:
+        return [closed_by_wish(view)]
     if writer is None or view.memory.reopen:
         return []
     remembered = view.memory.server(view.writer)
@@ -225,7 +228,7 @@ def _attach(view: View, winner: str, replicas: list[ServerSeen]) -> Iterator[Ste
 
 def _may_follow(view: View, one: ServerSeen, winner: str) -> bool:
     """A replica; or a server that follows nobody (a plan broke off) and has nothing that the winner lacks."""
-    if view.left_alone(one.address) or errant(view, one):
+    if view.stands_still(one.address) or errant(view, one):
         return False
     if one.links or one.address == view.writer:
         return True

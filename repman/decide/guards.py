@@ -38,7 +38,10 @@ def _no_lease(view: View) -> Refusal:
 def may_act_automatically(view: View) -> tuple[Refusal, ...]:
     """What an operator's limits say about a failover that nobody asked for."""
     policy, memory = view.policy, view.memory
-    refusals = []
+    refusals = [closed_by_wish(view)] if memory.closed_by else []
+    if stopped := memory.server(view.writer).stopped_by:
+        sentence = f"{view.name(view.writer)} was stopped by {stopped}, it did not die: start it, or ask for a failover"
+        refusals.append(Refusal("stopped-on-purpose", sentence, view.writer))
     if not policy.automatic_failover:
         refusals.append(Refusal("manual-mode", "failover-mode is manual: an operator must ask for the failover"))
     if policy.failover_limit and memory.failovers >= policy.failover_limit:
@@ -59,6 +62,12 @@ def may_act_automatically(view: View) -> tuple[Refusal, ...]:
                 )
             )
     return tuple(refusals)
+
+
+def closed_by_wish(view: View) -> Refusal:
+    """Why no server is opened: an operator closed the cluster."""
+    sentence = f"{view.memory.closed_by} closed the cluster for writes: take read-only off the writer to open it again"
+    return Refusal("closed-by-wish", sentence, view.writer)
 
 
 def keeps_acknowledged(view: View, election: Election, without: Collection[str] = ()) -> tuple[Refusal, ...]:

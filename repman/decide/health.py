@@ -17,8 +17,9 @@ def states(view: View) -> tuple[tuple[str, ServerState], ...]:
 def _state(view: View, one: ServerSeen) -> ServerState:
     if one.reach is Reach.DENIED:
         return ServerState.ERROR_AUTH
-    held = bool(view.memory.server(one.address).held)
-    if held or (view.left_alone(one.address) and one.answered):
+    if view.memory.server(one.address).held or (not one.answered and view.expected_absent(one.address)):
+        return ServerState.MAINTENANCE
+    if view.left_alone(one.address) and one.answered:
         return ServerState.MAINTENANCE
     if not one.answered:
         return _absent(view, one)
@@ -66,6 +67,8 @@ def routes(view: View) -> Routes:
 
 def _serves_reads(view: View, one: ServerSeen) -> bool:
     if one.address == view.writer or view.left_alone(one.address) or one.open or not one.links:
+        return False
+    if view.memory.rolling is not None and view.memory.rolling.current == one.address:
         return False
     if any(link.applier_errno or not link.applier_running for link in one.links):
         return False

@@ -12,6 +12,7 @@ from repman.decide.guards import may_act
 from repman.decide.proposal import Proposal
 from repman.decide.view import View
 from repman.model.command import Command
+from repman.model.memory import Rating
 from repman.model.problem import Refusal
 
 
@@ -48,6 +49,25 @@ def maintenance(view: View, command: Command) -> Proposal:
         return Proposal(refusals=tuple(refusals))
     memory = view.memory.with_server(replace(remembered, maintenance=wanted))
     return Proposal(memory=memory, done=f"{name} is {'in maintenance' if wanted else 'back in service'}")
+
+
+def rate(view: View, command: Command) -> Proposal:
+    """Say how a server is to be treated in elections."""
+    known = [rating.value for rating in Rating if rating is not Rating.CONFIGURED]
+    address, name = command.server, view.name(command.server)
+    if command.rating not in known:
+        return Proposal(refusals=(Refusal("unknown-rating", f"{command.rating!r} is none of: {', '.join(known)}"),))
+    rating, remembered = Rating(command.rating), view.memory.server(address)
+    if rating is remembered.rating:
+        return Proposal(unchanged=f"{name} is {rating.value} already")
+    memory = view.memory.with_server(replace(remembered, rating=rating))
+    return Proposal(memory=memory, done=f"{name} is {rating.value}")
+
+
+def reset_availability(view: View, command: Command) -> Proposal:
+    """Count the shares of time anew."""
+    memory = replace(view.memory, unprotected_seconds=0.0)
+    return Proposal(memory=memory, done="availability is counted anew")
 
 
 def not_the_writer(view: View, address: str, wish: str) -> list[Refusal]:

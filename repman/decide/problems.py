@@ -70,10 +70,36 @@ def _several_open(view: View) -> Found:
             yield one.address, f"{view.name(one.address)} accepts writes and is not the writer"
 
 
+def _stopped(view: View) -> Found:
+    for remembered in view.memory.servers:
+        if remembered.stopped_by:
+            yield remembered.address, f"{view.name(remembered.address)} was stopped by {remembered.stopped_by}"
+
+
+def _detached(view: View) -> Found:
+    for remembered in view.memory.servers:
+        if remembered.detached_by:
+            name = view.name(remembered.address)
+            yield remembered.address, f"the replication of {name} was stopped by {remembered.detached_by}"
+
+
+def _closed(view: View) -> Found:
+    if view.memory.closed_by:
+        yield view.writer, f"{view.memory.closed_by} closed the cluster for writes"
+
+
+def _rolling(view: View) -> Found:
+    rolling = view.memory.rolling
+    if rolling is not None:
+        left = [view.name(address) for address in view.to_restart]
+        told = f"{', '.join(left)} to be restarted" if left else "every server was restarted"
+        yield "", f"a rolling restart asked by {rolling.by} is under way: {told}"
+
+
 def _unreachable(view: View) -> Found:
     wanted = (Reach.REFUSED, Reach.CLOSED, Reach.SILENT, Reach.UNREACHABLE)
     for one in view.seen.servers:
-        if one.reach in wanted and one.address != view.writer:
+        if one.reach in wanted and one.address != view.writer and not view.expected_absent(one.address):
             yield one.address, f"{view.name(one.address)} is down: {one.reach}"
 
 

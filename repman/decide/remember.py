@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from repman.decide.charge import writer_in_charge
 from repman.model.memory import Memory, Progress, ServerMemory
 from repman.model.observation import ClusterSeen, Reach, Receiver, ServerSeen
+from repman.model.plan import Step, StepKind
 from repman.model.policy import ClusterPolicy
 from repman.model.position import Position
 
@@ -45,8 +46,27 @@ def remember(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: floa
         looked_at=now,
         reopen=memory.reopen and not writer_open,
         condemned="" if writer_open else memory.condemned,
+        closed_by="" if writer_open else memory.closed_by,
         refused_plans=tuple(entry for entry in memory.refused_plans if entry[1] > now),
     )
+
+
+def wished(memory: Memory, step: Step) -> Memory:
+    """The memory after that step was done, where it fulfils an operator's wish that is to last."""
+    server = memory.server(step.server)
+    if step.kind is StepKind.START:
+        return memory.with_server(replace(server, stopped_by=""))
+    if not step.note:
+        return memory
+    if step.kind is StepKind.STOP:
+        return memory.with_server(replace(server, stopped_by=step.note))
+    if step.kind in (StepKind.STOP_APPLYING, StepKind.UNFOLLOW):
+        return memory.with_server(replace(server, detached_by=step.note))
+    return replace(memory, closed_by=step.note) if step.kind is StepKind.FENCE else memory
+
+
+def _replicates(one: ServerSeen) -> bool:
+    return bool(one.links) and all(link.healthy for link in one.links)
 
 
 def _answering(seen: ClusterSeen, address: str) -> ServerSeen | None:
@@ -150,6 +170,8 @@ def _remember_server(
         acker_boot=before.acker_boot if open_writer is None or missed_at is not None else one.boot,
         open_boot=one.boot if one.open else before.open_boot,
         missed_at=missed_at,
+        stopped_by="",
+        detached_by="" if one.open or _replicates(one) else before.detached_by,
         fenced_unknown=before.fenced_unknown and one.open and one.address != writer,
     )
 

@@ -28,7 +28,7 @@ def repairs(view: View) -> Iterator[Plan]:
             yield plan
     yield from _protection(view, writer)
     for policy, one in members:
-        idle = one.answered and not one.open and not view.left_alone(one.address)
+        idle = one.answered and not one.open and not view.stands_still(one.address)
         if idle and (plan := _replica(view, policy, one, writer)):
             yield plan
 
@@ -141,7 +141,7 @@ def _protection(view: View, writer: ServerSeen) -> Iterator[Plan]:
     policy, semi_sync = view.policy, writer.semi_sync
     if not policy.semi_sync or semi_sync is None:
         return
-    attached = [one for one in view.seen.replicas_of(view.writer) if _can_acknowledge(one, writer)]
+    attached = [one for one in view.seen.replicas_of(view.writer) if can_acknowledge(one, writer)]
     if not semi_sync.lossless and attached:
         told = ", ".join(view.name(one.address) for one in attached)
         reason = f"{told} can acknowledge: commits on {view.name(view.writer)} wait for it again"
@@ -154,7 +154,8 @@ def _protection(view: View, writer: ServerSeen) -> Iterator[Plan]:
         yield _plan(view, PlanKind.PROTECTION, reason, Step(StepKind.SEMI_SYNC_OFF, view.writer))
 
 
-def _can_acknowledge(one: ServerSeen, writer: ServerSeen) -> bool:
+def can_acknowledge(one: ServerSeen, writer: ServerSeen) -> bool:
+    """Whether it acknowledges what that writer commits."""
     acknowledges = one.semi_sync is not None and one.semi_sync.replica_enabled
     return acknowledges and one.receives_from(writer.address)
 

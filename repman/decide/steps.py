@@ -176,6 +176,31 @@ def _may_take_down(view: View, plan: Plan, step: Step, fences: Fences) -> list[R
     return []
 
 
+def _may_stop(view: View, plan: Plan, step: Step, fences: Fences) -> list[Refusal]:
+    """The open writer is stopped only by a plan that says so from the beginning."""
+    forced = plan.kind is PlanKind.SERVICE and plan.old_writer == step.server
+    if _target(view, step).open and step.server == view.writer and not forced:
+        return [_refuse("is-writer", f"{view.name(step.server)} answers and is the writer", step)]
+    return []
+
+
+def _may_stand_still(view: View, plan: Plan, step: Step, fences: Fences) -> list[Refusal]:
+    target = _target(view, step)
+    if target.open and step.server == view.writer:
+        return [_refuse("is-writer", f"{view.name(step.server)} answers and is the writer", step)]
+    return []
+
+
+def _may_empty(view: View, plan: Plan, step: Step, fences: Fences) -> list[Refusal]:
+    """An open server could write between the loss of its position and its return."""
+    refusals = []
+    if _target(view, step).open:
+        refusals.append(_refuse("still-open", f"{view.name(step.server)} accepts writes", step))
+    for one in view.seen.replicas_of(step.server):
+        refusals.append(_refuse("has-replicas", f"{view.name(one.address)} replicates from it", step))
+    return refusals
+
+
 def _may_clean(view: View, plan: Plan, step: Step, fences: Fences) -> list[Refusal]:
     if plan.kind not in (PlanKind.BOOTSTRAP, PlanKind.CLEANUP):
         return [_refuse("not-asked", "replication is only removed when an operator asks for it", step)]
@@ -191,4 +216,8 @@ _CHECKS: dict[StepKind, Callable[[View, Plan, Step, Fences], list[Refusal]]] = {
     StepKind.FOLLOW: _may_follow,
     StepKind.KILL: _may_take_down,
     StepKind.CLEAN: _may_clean,
+    StepKind.STOP: _may_stop,
+    StepKind.STOP_APPLYING: _may_stand_still,
+    StepKind.SKIP_EVENT: _may_stand_still,
+    StepKind.RESET_BINLOG: _may_empty,
 }

@@ -100,7 +100,7 @@ def _preference(view: View, policy: ServerPolicy, one: ServerSeen) -> tuple[obje
 def _plan(view: View, target: ServerSeen, reason: str, ranking: tuple[str, ...]) -> Plan:
     old, new = view.writer, target.address
     others = [
-        one.address for one in view.seen.replicas_of(old) if one.address != new and not view.left_alone(one.address)
+        one.address for one in view.seen.replicas_of(old) if one.address != new and not view.stands_still(one.address)
     ]
     # The nearest follower must be attached before the new writer opens, for semi-sync waits for it; a healthy
     # sibling first, so that the old writer's own move does not lengthen the gap.

@@ -22,6 +22,7 @@ from repman.decide.problems import problems
 from repman.decide.proposal import Proposal
 from repman.decide.remember import remember
 from repman.decide.repair import repairs
+from repman.decide.rolling import next_restart
 from repman.decide.view import View, look, one_witness
 from repman.decide.wishes import asked
 from repman.decide.witness import Life
@@ -40,7 +41,7 @@ def decide(
     """What this look means, and the plan that it (or the operator's command) asks for."""
     view = look(policy, seen, remember(policy, seen, memory, now), now, wall)
     proposal = asked(view, command) if command is not None else _by_itself(view)
-    if proposal.memory is not None and command is not None and command.kind is not CommandKind.PREVIEW:
+    if proposal.memory is not None and (command is None or command.kind is not CommandKind.PREVIEW):
         view = look(policy, seen, proposal.memory, now, wall)  # what is published at once knows of the wish
     return Decision(
         memory=view.memory,
@@ -73,7 +74,7 @@ def _by_itself(view: View) -> Proposal:
     for plan in repairs(view):
         if repair_key(plan) not in resting:
             return Proposal(plan)
-    return Proposal()
+    return next_restart(view)
 
 
 def repair_key(plan: Plan) -> str:

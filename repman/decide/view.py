@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from repman.decide.rating import rated
 from repman.decide.witness import Life, Testimony, Verdict, judge
 from repman.model.memory import Memory
 from repman.model.observation import ClusterSeen, ServerSeen
@@ -13,7 +14,7 @@ from repman.model.problem import Refusal
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One look with its memory (already updated) and the verdict on the writer."""
+    """One look with its memory (already updated), the policy as operators amended it, and the verdict on the writer."""
 
     policy: ClusterPolicy
     seen: ClusterSeen
@@ -47,6 +48,16 @@ class View:
         """Whether a majority of the servers that answer gave us their vote."""
         return self.seen.leased
 
+    @property
+    def to_restart(self) -> tuple[str, ...]:
+        """The servers that a rolling restart has not restarted yet; those that cannot be asked are among them."""
+        runs = dict(self.memory.rolling.runs) if self.memory.rolling else {}
+        return tuple(
+            one.address
+            for one in self.seen.servers
+            if one.address in runs and (not one.answered or one.ran_as(runs[one.address]))
+        )
+
     def name(self, address: str) -> str:
         """What people call that server."""
         for server in self.policy.servers:
@@ -63,15 +74,28 @@ class View:
         remembered = self.memory.server(address)
         if remembered.held:
             return f"is held: {remembered.held}"
+        if remembered.stopped_by:
+            return f"was stopped by {remembered.stopped_by}"
         return "is in maintenance" if remembered.maintenance else ""
 
     def left_alone(self, address: str) -> bool:
         """Whether somebody asked to leave that server alone."""
         return bool(self.why_left_alone(address))
 
+    def expected_absent(self, address: str) -> bool:
+        """Whether that server does not run because somebody asked for it."""
+        rolling = self.memory.rolling
+        restarts = rolling is not None and rolling.current == address
+        return restarts or bool(self.memory.server(address).stopped_by)
+
+    def stands_still(self, address: str) -> bool:
+        """Whether its replication is nothing to begin or to change: left alone, or stopped by an operator."""
+        return self.left_alone(address) or bool(self.memory.server(address).detached_by)
+
 
 def look(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: float, wall: float) -> View:
     """The view of a look whose memory was updated by `remember`."""
+    policy = rated(policy, memory)
     errants = tuple(_own_alone(seen, memory, one) for one in seen.servers)
     return View(policy, seen, memory, judge(policy, seen, memory, now), now, wall, errants)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from repman.decide.access import read_only
 from repman.decide.bootstrap import bootstrap, cleanup
 from repman.decide.failover import failover, reopen
-from repman.decide.holding import hold, maintenance
+from repman.decide.holding import hold, maintenance, rate, reset_availability
 from repman.decide.proposal import Proposal
+from repman.decide.replicating import reset_binlog, reset_replication, skip_event, start_replication, stop_replication
+from repman.decide.rolling import rolling_restart
+from repman.decide.service import start_server, stop_server
 from repman.decide.switchover import switchover
 from repman.decide.view import View, one_witness
 from repman.decide.witness import Life
@@ -25,12 +29,9 @@ def asked(view: View, command: Command) -> Proposal:
         known = ", ".join(view.policy.addresses)
         sentence = f"{command.server!r} is not of this cluster; known: {known}"
         return Proposal(refusals=(Refusal("unknown-server", sentence),))
-    if kind in _ABOUT_ONE_SERVER and not command.server:
+    if kind not in _ABOUT_THE_CLUSTER and not command.server:
         return Proposal(refusals=(Refusal("no-server-named", f"say which server: {kind} is about one"),))
-    playbook = _PLAYBOOKS.get(kind)
-    if playbook is None:
-        return Proposal(refusals=(Refusal("not-supported", f"{kind} is not supported by this cluster"),))
-    return playbook(view, command)
+    return _PLAYBOOKS[kind](view, command)
 
 
 def _failover(view: View, command: Command) -> Proposal:
@@ -61,5 +62,26 @@ _PLAYBOOKS: Mapping[CommandKind, Playbook] = {
     CommandKind.RESET_FAILOVER_CONTROL: _reset_failover_control,
     CommandKind.MAINTENANCE: maintenance,
     CommandKind.HOLD: hold,
+    CommandKind.RATE: rate,
+    CommandKind.START_SERVER: start_server,
+    CommandKind.STOP_SERVER: stop_server,
+    CommandKind.READ_ONLY: read_only,
+    CommandKind.START_REPLICATION: start_replication,
+    CommandKind.STOP_REPLICATION: stop_replication,
+    CommandKind.SKIP_EVENT: skip_event,
+    CommandKind.RESET_BINLOG: reset_binlog,
+    CommandKind.RESET_REPLICATION: reset_replication,
+    CommandKind.ROLLING_RESTART: rolling_restart,
+    CommandKind.RESET_AVAILABILITY: reset_availability,
 }
-_ABOUT_ONE_SERVER = frozenset({CommandKind.MAINTENANCE, CommandKind.HOLD})
+_ABOUT_THE_CLUSTER = frozenset(
+    {
+        CommandKind.SWITCHOVER,
+        CommandKind.FAILOVER,
+        CommandKind.BOOTSTRAP,
+        CommandKind.CLEANUP,
+        CommandKind.RESET_FAILOVER_CONTROL,
+        CommandKind.ROLLING_RESTART,
+        CommandKind.RESET_AVAILABILITY,
+    }
+)

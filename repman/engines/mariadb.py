@@ -15,14 +15,16 @@ from contextlib import suppress
 from repman.engines.mariadb_acting import KILL_TIME, Acting, Pace
 from repman.engines.mariadb_fence import Means
 from repman.engines.mariadb_inventory import read_inventory
-from repman.engines.mariadb_steps import STEPS
+from repman.engines.mariadb_steps import STEPS as SAFE_STEPS
 from repman.engines.mariadb_watch import Watch
+from repman.engines.mariadb_wishes import STEPS as WISHED_STEPS
 from repman.engines.mysqldial import Target
 from repman.engines.mysqlwire import ServerSaid, WireClosed
 from repman.errors import StepFailed
 from repman.model.observation import ServerSeen
 from repman.model.plan import FenceOutcome, Outcome, Step, StepKind
 
+STEPS = {**SAFE_STEPS, **WISHED_STEPS}
 KEEP_EVERY = 4.0
 """Seconds between two signs of life on the kept connections while a long step runs."""
 RESERVE = 0.2

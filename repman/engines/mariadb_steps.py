@@ -13,7 +13,7 @@ from collections.abc import Callable
 from repman.engines.mariadb_acting import Acting, NotReached, Pace
 from repman.engines.mariadb_fence import Means, close, fence, make_read_only
 from repman.engines.mariadb_observe import Look
-from repman.engines.mysqlwire import WireClosed, quoted, texts
+from repman.engines.mysqlwire import WireClosed, named, quoted, texts
 from repman.errors import StepFailed
 from repman.model.observation import Link, Receiver
 from repman.model.plan import Outcome, StepKind
@@ -39,7 +39,7 @@ def stop_receiving(means: Means, pace: Pace) -> Outcome:
             continue
         if not link.applier_running and not look.drained:
             _start_applier(means.server, link, pace)  # with both stopped, the next start discards relay logs
-        means.server.run(f"STOP SLAVE{_named(link.channel)} IO_THREAD", pace)
+        means.server.run(f"STOP SLAVE{named(link.channel)} IO_THREAD", pace)
     look = means.server.look(pace)
     running = [link for link in look.links if link.receiver is not Receiver.STOPPED]
     if running:
@@ -93,7 +93,7 @@ def promote(means: Means, pace: Pace) -> Outcome:
         look = server.look(pace)
         _require_drained(look)
         for link in look.links:
-            server.run(f"RESET SLAVE{_named(link.channel)} ALL", pace)
+            server.run(f"RESET SLAVE{named(link.channel)} ALL", pace)
     if means.semi_sync:
         _source_half_on(server, pace)
     look = server.look(pace)
@@ -112,7 +112,7 @@ def follow(means: Means, pace: Pace) -> Outcome:
     channel = _channel(look, source)
     _require_reachable_from(means, look, pace)
     if look.links:
-        server.run(f"STOP SLAVE{_named(channel)}", pace)
+        server.run(f"STOP SLAVE{named(channel)}", pace)
         look = server.look(pace)
         _require_reachable_from(means, look, pace)
     server.run("SET GLOBAL rpl_semi_sync_master_enabled=0", pace)
@@ -121,7 +121,7 @@ def follow(means: Means, pace: Pace) -> Outcome:
     if look.applied != str(look.executed):  # it was a writer: what it wrote itself is behind it as well
         server.run(f"SET GLOBAL gtid_slave_pos={quoted(str(look.executed))}", pace)
     server.run(_change_master(means, channel), pace)
-    server.run(f"START SLAVE{_named(channel)}", pace)
+    server.run(f"START SLAVE{named(channel)}", pace)
     return _await_link(means, pace)
 
 
@@ -139,7 +139,7 @@ def resume(means: Means, pace: Pace) -> Outcome:
                 raise StepFailed(
                     f"starting it would discard {look.received.minus(look.executed)}, which {link.source} does not have"
                 )
-        means.server.run(f"START SLAVE{_named(link.channel)}", pace)
+        means.server.run(f"START SLAVE{named(link.channel)}", pace)
     look = means.server.look(pace)
     while not all(link.healthy for link in look.links):
         _raise_errors(look)
@@ -179,7 +179,7 @@ def clean(means: Means, pace: Pace) -> Outcome:
     if look.links:
         server.run("STOP ALL SLAVES", pace)
         for link in look.links:
-            server.run(f"RESET SLAVE{_named(link.channel)} ALL", pace)
+            server.run(f"RESET SLAVE{named(link.channel)} ALL", pace)
     server.run("SET GLOBAL rpl_semi_sync_master_enabled=0", pace)
     if not look.executed.is_empty():
         server.run("RESET MASTER", pace)
@@ -206,10 +206,6 @@ def prepare(means: Means, pace: Pace) -> Outcome:
     return Outcome(True, f"the account {user!r} may replicate")
 
 
-def _named(channel: str) -> str:
-    return f" {quoted(channel)}" if channel else ""
-
-
 def _follows(look: Look, source: str) -> Link | None:
     return next((link for link in look.links if link.source == source), None)
 
@@ -233,7 +229,7 @@ def _start_applier(server: Acting, link: Link, pace: Pace) -> None:
             f"receiver and applier are both stopped, and starting either discards what was received up to "
             f"{link.received}; start replication from a source that still has it"
         )
-    server.run(f"START SLAVE{_named(link.channel)} SQL_THREAD", pace)
+    server.run(f"START SLAVE{named(link.channel)} SQL_THREAD", pace)
 
 
 def _await_commit(server: Acting, look: Look, pace: Pace) -> None:
@@ -303,7 +299,7 @@ def _change_master(means: Means, channel: str) -> str:
     host, _, port = means.step.source.rpartition(":")
     user, password = means.replication
     return (
-        f"CHANGE MASTER{_named(channel)} TO MASTER_HOST={quoted(host.strip('[]'))}, MASTER_PORT={int(port)},"
+        f"CHANGE MASTER{named(channel)} TO MASTER_HOST={quoted(host.strip('[]'))}, MASTER_PORT={int(port)},"
         f" MASTER_USER={quoted(user)}, MASTER_PASSWORD={quoted(password)}, MASTER_CONNECT_RETRY=1,"
         f" MASTER_HEARTBEAT_PERIOD={means.heartbeat_period:.3f}, MASTER_USE_GTID=slave_pos"
     )

@@ -13,6 +13,7 @@ from repman.engines.memory_outside import MemoryOrchestrator, MemoryProxy
 from repman.engines.memory_replication import ackers
 from repman.engines.memory_server import Channel, MemoryConfig, MemoryServer, Process, Write, WriteState
 from repman.engines.memory_steps import PERFORMERS, Acting, NoAnswer
+from repman.engines.memory_wishes import WISHED
 from repman.engines.memory_world import CLIENTS, MONITOR, MemoryWorld
 from repman.model.observation import Inventory, Link, Reach, Receiver, SemiSync, ServerSeen
 from repman.model.plan import FenceOutcome, Outcome, Step, StepKind
@@ -43,7 +44,7 @@ class MemoryDriver:
     who asks and takes it back when that one's connection closes.
     """
 
-    performs: frozenset[StepKind] = frozenset(PERFORMERS)
+    performs: frozenset[StepKind] = frozenset({*PERFORMERS, *WISHED})
 
     def __init__(
         self,
@@ -93,7 +94,7 @@ class MemoryDriver:
     def perform(self, step: Step, timeout: float, waiting: Callable[[], None]) -> Outcome:
         """See `ClusterDriver`."""
         server = self.world.servers.get(step.server)
-        performer = PERFORMERS.get(step.kind)
+        performer = PERFORMERS.get(step.kind) or WISHED.get(step.kind)
         if server is None or performer is None:
             return Outcome(False, f"this engine cannot do: {step}")
         acting = Acting(self.world, self.reach, waiting, timeout, self.semi_sync, self.heartbeat_period)

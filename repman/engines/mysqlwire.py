@@ -324,6 +324,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
+def named(channel: str) -> str:
+    """A replication channel's name as it stands behind a statement's verb; empty for the one without a name."""
+    return f" {quoted(channel)}" if channel else ""
+
+
 def texts(row: Row) -> tuple[str, ...]:
     """A row as texts, NULL as the empty string."""
     return tuple("" if field is None else field.decode("utf-8", "replace") for field in row)

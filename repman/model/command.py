@@ -17,16 +17,20 @@ class CommandKind(StrEnum):
     """Show the plan of a failover or a switchover, as of now; changes nothing."""
     RESET_FAILOVER_CONTROL = "reset-failover-control"
     MAINTENANCE = "maintenance"
-    """Take a server out of service (`on`) or give it back."""
+    """Take a server out of service (`on`) or give it back; with `toggle` the opposite of what is."""
     HOLD = "hold"
     """Leave a server alone while a job rebuilds it: no repair, no election, no route (`on`), or give it back.  It
     outlives a restart and is ended only by the job or by an operator."""
     START_SERVER = "start-server"
     STOP_SERVER = "stop-server"
+    """Shut it down and leave it so until it is started; the writer only with `force`, after its role was moved."""
     READ_ONLY = "read-only"
+    """Close the cluster for writes (the writer, `on`), or open it again; a replica is never opened."""
     START_REPLICATION = "start-replication"
     STOP_REPLICATION = "stop-replication"
+    """A replica stands still until its replication is started."""
     SKIP_EVENT = "skip-event"
+    """Go on behind the transaction that a replica cannot apply."""
     RESET_BINLOG = "reset-binlog"
     RESET_REPLICATION = "reset-replication"
     RATE = "rate"
@@ -34,6 +38,7 @@ class CommandKind(StrEnum):
     ROLLING_RESTART = "rolling-restart"
     RESET_AVAILABILITY = "reset-availability"
     """Count the shares of time anew."""
+    """Restart one server after the other (`on`), or leave off with it; answered at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class Receipt:
     """How a command ended."""
 
     status: str
-    """``done``, ``refused``, ``failed``, ``unchanged`` or ``preview``."""
+    """``done``, ``started`` (it goes on by itself), ``refused``, ``failed``, ``unchanged`` or ``preview``."""
     sentence: str
     refusals: tuple[tuple[str, str], ...] = ()
     """(code, sentence)."""

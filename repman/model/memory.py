@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from repman.model.observation import ServerSeen
 from repman.model.position import Position
@@ -17,6 +18,31 @@ class Progress:
     received: Position
     changed_at: float
     """Monotonic seconds of the look that last saw one of the two move."""
+
+
+class Rating(StrEnum):
+    """Whether a server should become the writer."""
+
+    CONFIGURED = ""
+    PREFERRED = "preferred"
+    IGNORED = "ignored"
+    UNRATED = "unrated"
+
+
+@dataclass(frozen=True, slots=True)
+class RollingRestart:
+    """A rolling restart under way: whoever still runs as noted here is to be restarted."""
+
+    by: str
+    """Who asked for it."""
+    runs: tuple[tuple[str, str], ...]
+    """(address, run of its process (`ServerSeen.boot`)) of every server when it began."""
+    home: str
+    """The writer when it began, which is the writer again at the end."""
+    moved_at: float
+    """Unix seconds of its last move."""
+    current: str = ""
+    """The server whose turn it is; it takes no reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +63,12 @@ class ServerMemory:
     maintenance: bool = False
     held: str = ""
     """Why a job or an operator asked to leave this server alone in every way; empty: it is not held."""
+    stopped_by: str = ""
+    """The operator who stopped its process; empty as soon as it answers again."""
+    detached_by: str = ""
+    """The operator who stopped its replication; empty as soon as it replicates again."""
+    rating: Rating = Rating.CONFIGURED
+    """An operator's word on elections, which goes before the configuration's."""
     fenced_unknown: bool = False
     """A failover went on without proof that this old writer is fenced."""
     unacknowledged: str = ""
@@ -81,6 +113,9 @@ class Memory:
     exposed: Position | None = None
     """The writer's position when it last acknowledged writes that no replica was waited for; None as soon as a
     replica has received all of that."""
+    closed_by: str = ""
+    """The operator who closed the cluster for writes; empty as soon as a writer is open."""
+    rolling: RollingRestart | None = None
     unprotected_seconds: float = 0.0
     """Time in which an acknowledged write could have been lost, since counting began."""
     refused_plans: tuple[tuple[str, float], ...] = field(default=())
@@ -96,7 +131,9 @@ class Memory:
     def with_writer(self, address: str) -> Memory:
         """This memory after that server was opened by a plan."""
         exposed = self.exposed if address == self.writer else None
-        return replace(self, writer=address, writer_position=None, reopen=False, condemned="", exposed=exposed)
+        return replace(
+            self, writer=address, writer_position=None, reopen=False, condemned="", exposed=exposed, closed_by=""
+        )
 
     def with_server(self, server: ServerMemory) -> Memory:
         """This memory with that server's part replaced or added."""

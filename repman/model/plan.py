@@ -71,6 +71,8 @@ class PlanKind(StrEnum):
 
     FAILOVER = "failover"
     SWITCHOVER = "switchover"
+    note: str = ""
+    """What goes with the step: by whom it is remembered to be wished, or what it must find."""
     BOOTSTRAP = "bootstrap"
     CLEANUP = "cleanup"
     REJOIN = "rejoin"
@@ -89,6 +91,14 @@ class Plan:
     cluster: str
     steps: tuple[Step, ...]
     reason: str
+    SERVICE = "service"
+    """An operator's wish about a server's process."""
+    RESTART = "restart"
+    """One server's turn in a rolling restart."""
+    REPLICATION = "replication"
+    """An operator's wish about a server's replication or its binary log."""
+    ACCESS = "access"
+    """An operator's wish about who may write."""
     """One sentence."""
     old_writer: str = ""
     new_writer: str = ""

@@ -100,6 +100,8 @@ class ClusterPolicy:
     """A switchover to a replica later than this is refused."""
     long_write: float = 10.0
     """A switchover is refused while a write has been running for longer than this."""
+    test: bool = False
+    """The cluster is there to be tested: what destroys needs no force."""
     multi_tier: bool = False
     """Replicas of replicas are allowed to stay so."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from repman.model.decision import Routes, ServerState
+from repman.model.memory import RollingRestart
 from repman.model.observation import ProxySeen, ServerSeen
 from repman.model.plan import Step
 from repman.model.policy import ServerPolicy
@@ -34,6 +35,10 @@ class ServerView:
     unacknowledged: str = ""
     held: str = ""
     """Why it is left alone while somebody rebuilds it; empty: it is not."""
+    stopped_by: str = ""
+    """The operator who stopped its process; empty: it is not stopped on purpose."""
+    detached_by: str = ""
+    """The operator who stopped its replication; empty: it is not stopped on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,10 @@ class Snapshot:
     tick_seconds: float
     """How long the latest look and decision took."""
     events: tuple[Event, ...] = ()
+    closed_by: str = ""
+    """The operator who closed the cluster for writes; empty: nobody did."""
+    rolling: RollingRestart | None = None
+    """The rolling restart that is under way."""
 
     def server(self, text: str) -> ServerView | None:
         """The server of that id, name or ``host:port``, or None."""

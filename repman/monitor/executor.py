@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from repman.clock import Clock
-from repman.decide.remember import remember
+from repman.decide.remember import remember, wished
 from repman.decide.steps import forbidden, unknown_fence_allowed
 from repman.decide.view import View, look
+from repman.decide.witness import Life
 from repman.engines.base import ClusterDriver
 from repman.errors import JournalError, RepmanError
 from repman.model.decision import Routes
@@ -32,6 +33,8 @@ Report = Callable[[Progress], None]
 """Called at each step and at least every quarter second of a long one, so that what is published stays fresh."""
 
 _REPORT_EVERY = 0.25
+_SHUTDOWN_LOOK = 1.0
+"""Seconds between two looks at the writer while another server shuts down."""
 _WORD = 0.05
 """Seconds that a server which has been silent gets to answer in the middle of a plan."""
 
@@ -151,7 +154,7 @@ class Executor:
             return Outcome(False, "; ".join(refusal.sentence for refusal in refusals))
         self._journal.intent(progress.id, index, step, undo)
         began = self._clock.now()
-        outcome = self._perform(progress, step, timeout)
+        outcome = self._perform(progress, policy, step, timeout)
         if step.kind is StepKind.FENCE:
             outcome = self._fenced(progress, policy, step, outcome)
         if outcome.ok:
@@ -177,7 +180,7 @@ class Executor:
         progress.memory = remember(policy, progress.seen, progress.memory, now)
         return look(policy, progress.seen, progress.memory, now, self._clock.wall())
 
-    def _perform(self, progress: Progress, step: Step, timeout: float) -> Outcome:
+    def _perform(self, progress: Progress, policy: ClusterPolicy, step: Step, timeout: float) -> Outcome:
         kind = step.kind
         if kind is StepKind.ROUTE_AWAY:
             return self._route_away(progress, step.server, timeout)
@@ -185,6 +188,8 @@ class Executor:
             return self._route(progress, step.server, timeout)
         if kind in (StepKind.KILL, StepKind.START):
             return self._process(progress, step, timeout)
+        if kind is StepKind.STOP:
+            return self._shut_down(progress, policy, step, timeout)
         return self._driver.perform(step, timeout, lambda: self._keep_fresh(progress))
 
     def _route_away(self, progress: Progress, server: str, timeout: float) -> Outcome:
@@ -214,6 +219,26 @@ class Executor:
         except RepmanError as error:
             return Outcome(False, str(error))
         return Outcome(True)
+
+    def _shut_down(self, progress: Progress, policy: ClusterPolicy, step: Step, timeout: float) -> Outcome:
+        """Shut a process down, with an eye on the writer: a failover does not wait for a replica's shutdown."""
+        orchestrator, ends = self._orchestrator, self._clock.now() + timeout
+        if orchestrator is None or not orchestrator.controls(step.server):
+            return Outcome(False, "no orchestrator controls this server's process")
+        while True:
+            asked = self._clock.now()
+            wait = min(_SHUTDOWN_LOOK, ends - asked)
+            try:
+                orchestrator.stop(step.server, wait)
+                return Outcome(True, "its process is gone")
+            except RepmanError as error:
+                refused = self._clock.now() - asked < wait / 2
+                if refused or self._clock.now() >= ends:
+                    return Outcome(False, str(error))
+            self._keep_fresh(progress)
+            view = self._look(progress, policy)
+            if view.life is not Life.OPEN and step.server != view.writer:
+                return Outcome(True, "it is shutting down; not waited for, as the writer needs attention")
 
     def _fenced(self, progress: Progress, policy: ClusterPolicy, step: Step, outcome: Outcome) -> Outcome:
         """The three outcomes of a fence: what the unknown one allows is policy, and is journalled."""
@@ -254,7 +279,7 @@ class Executor:
             memory = replace(memory, degraded=step.kind is StepKind.SEMI_SYNC_OFF)
         elif step.kind is StepKind.CLEAN:
             memory = Memory(memory.cluster, failovers=memory.failovers, last_failover=memory.last_failover)
-        progress.memory = memory
+        progress.memory = wished(memory, step)
 
     def _keep_fresh(self, progress: Progress) -> None:
         if self._clock.now() - self._reported >= _REPORT_EVERY:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 
+from repman.decide.rating import rated
 from repman.model.decision import Decision, Routes, ServerState
 from repman.model.memory import Memory
 from repman.model.observation import ClusterSeen
@@ -49,6 +50,10 @@ class Publication:
             if before is not state:
                 self.previous[address] = before
             self._current[address] = state
+
+    def count_anew(self) -> None:
+        """Forget the clocks."""
+        self.watched_seconds = self.writer_seconds = self.protected_seconds = 0.0
 
     def snapshot(self, decision: Decision, seen: ClusterSeen, wall: float) -> Snapshot:
         """The document of an ordinary tick."""
@@ -100,12 +105,14 @@ class Publication:
             self.ticks,
             self.tick_seconds,
             tuple(self.events),
+            memory.closed_by,
+            memory.rolling,
         )
 
     def _servers(self, decision: Decision, seen: ClusterSeen, memory: Memory) -> tuple[ServerView, ...]:
         states = dict(decision.states)
         views = []
-        for policy, one in zip(self.policy.servers, seen.servers, strict=True):
+        for policy, one in zip(rated(self.policy, memory).servers, seen.servers, strict=True):
             remembered = memory.server(one.address)
             views.append(
                 ServerView(
@@ -118,6 +125,8 @@ class Publication:
                     remembered.failures,
                     remembered.unacknowledged,
                     remembered.held,
+                    remembered.stopped_by,
+                    remembered.detached_by,
                 )
             )
         return tuple(views)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from repman.model.command import Command, CommandKind, Receipt
 from repman.model.decision import Decision
+from repman.model.plan import PlanKind
 from repman.model.policy import ClusterPolicy
 from repman.monitor.progress import Progress
 
@@ -14,6 +15,8 @@ def receipt_of_plan(progress: Progress) -> Receipt:
     sentence = f"{progress.plan.kind} {progress.state} in {progress.seconds:.3f} s"
     if progress.detail:
         sentence += f": {progress.detail}"
+    if progress.plan.kind is PlanKind.REPLICATION and done:
+        sentence = "; ".join((sentence, *progress.plan.assumptions))
     writer = progress.plan.new_writer if progress.opened else ""
     return Receipt("done" if done else "failed", sentence, progress.refusals, progress.id, None, writer)
 
@@ -26,7 +29,8 @@ def receipt_of_decision(policy: ClusterPolicy, decision: Decision, command: Comm
     if refusals:
         return Receipt("refused", "; ".join(sentence for _, sentence in refusals), refusals)
     if decision.done:
-        return Receipt("done", decision.done)
+        begun = command is not None and command.kind is CommandKind.ROLLING_RESTART and command.on
+        return Receipt("started" if begun else "done", decision.done)
     return Receipt("unchanged", decision.unchanged or "nothing to do")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from cluster import World, codes, refused, state
+from mariadb_stand import wait_until
 
+from repman.model.command import Receipt
 from repman.model.decision import ServerState
 
 
