@@ -440,6 +440,36 @@ REGISTRY: tuple[Row, ...] = (
         _unacknowledged,
     ),
     Row(
+        "stopped-on-purpose",
+        Severity.INFO,
+        "",
+        "An operator stopped the server's process; it stays so until an operator starts it. Its absence is no crash.",
+        _stopped,
+    ),
+    Row(
+        "replication-stopped",
+        Severity.WARNING,
+        "",
+        "An operator stopped the server's replication; it stays so until an operator starts replication.",
+        _detached,
+    ),
+    Row(
+        "closed-by-wish",
+        Severity.WARNING,
+        "",
+        "An operator closed the cluster for writes. No server is opened until an operator opens the writer, or asks for "
+        "a failover.",
+        _closed,
+    ),
+    Row(
+        "rolling-restart",
+        Severity.INFO,
+        "",
+        "Servers are restarted one after the other, each when all others are healthy. It goes on by itself and can be "
+        "left off.",
+        _rolling,
+    ),
+    Row(
         "held",
         Severity.WARNING,
         "",

@@ -48,6 +48,16 @@ class StepKind(StrEnum):
     """Its process is dead (by its orchestrator)."""
     START = "start"
     """Its process was started as a read-only semi-sync replica (by its orchestrator); not waited for."""
+    STOP = "stop"
+    """Its process ended after a clean shutdown (by its orchestrator)."""
+    STOP_APPLYING = "stop-applying"
+    """Receiver and applier are stopped."""
+    UNFOLLOW = "unfollow"
+    """It has no replication configuration left; its position stays."""
+    SKIP_EVENT = "skip-event"
+    """It replicates from behind the transaction that its applier failed at with the error in `note`."""
+    RESET_BINLOG = "reset-binlog"
+    """Its binary log is empty and its position is what it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,8 @@ class Step:
     """Seconds after which the step has failed."""
     essential: bool = True
     """False: a failure is noted as a problem and the plan goes on."""
+    note: str = ""
+    """What goes with the step: by whom it is remembered to be wished, or what it must find."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.server}" + (f" <- {self.source}" if self.source else "")
@@ -71,8 +83,6 @@ class PlanKind(StrEnum):
 
     FAILOVER = "failover"
     SWITCHOVER = "switchover"
-    note: str = ""
-    """What goes with the step: by whom it is remembered to be wished, or what it must find."""
     BOOTSTRAP = "bootstrap"
     CLEANUP = "cleanup"
     REJOIN = "rejoin"
@@ -81,6 +91,14 @@ class PlanKind(StrEnum):
     """No server is open though nobody died: the most advanced one is opened."""
     PROTECTION = "protection"
     """Semi-sync is degraded or restored."""
+    SERVICE = "service"
+    """An operator's wish about a server's process."""
+    RESTART = "restart"
+    """One server's turn in a rolling restart."""
+    REPLICATION = "replication"
+    """An operator's wish about a server's replication or its binary log."""
+    ACCESS = "access"
+    """An operator's wish about who may write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +109,6 @@ class Plan:
     cluster: str
     steps: tuple[Step, ...]
     reason: str
-    SERVICE = "service"
-    """An operator's wish about a server's process."""
-    RESTART = "restart"
-    """One server's turn in a rolling restart."""
-    REPLICATION = "replication"
-    """An operator's wish about a server's replication or its binary log."""
-    ACCESS = "access"
-    """An operator's wish about who may write."""
     """One sentence."""
     old_writer: str = ""
     new_writer: str = ""

@@ -46,3 +46,200 @@ def held_replicates(world: World, address: str) -> bool:
     view = world.repman.snapshot.server(address)
     assert view is not None
     return all(link.healthy for link in view.seen.links)
+
+
+def reasons(receipt: Receipt) -> list[str]:
+    assert receipt.status == "refused", receipt
+    return [code for code, _ in receipt.refusals]
+
+
+def test_a_stopped_server_stays_stopped_until_it_is_started(world: World) -> None:
+    repman, stopped = world.repman, world.replicas[0]
+    assert reasons(repman.ask("stop-server", world.writer.address)) == ["is-writer"]
+    with world.traffic() as traffic:
+        repman.done("stop-server", stopped.address, user="ann")
+        assert not world.alive(stopped)
+        seen = repman.looked()
+        assert state(seen, stopped) is ServerState.MAINTENANCE
+        assert "stopped-on-purpose" in codes(seen)
+        assert "server-down" not in codes(seen)
+        assert repman.ask("stop-server", stopped.address).status == "unchanged"
+        other = next(server for server in world.replicas if server is not stopped)
+        assert reasons(repman.ask("stop-server", other.address)) == ["last-acker"]
+        repman.kill()
+        world.restarted()
+        assert "stopped-on-purpose" in codes(repman.looked())
+        assert not world.alive(stopped)
+        traffic.flows(50)
+        repman.done("start-server", stopped.address)
+        world.healthy()
+    assert "stopped-on-purpose" not in codes(repman.snapshot)
+    world.nothing_lost(traffic)
+
+
+def test_the_writer_is_stopped_by_force_after_a_switchover(world: World) -> None:
+    repman, old = world.repman, world.writer
+    with world.traffic() as traffic:
+        receipt = repman.done("stop-server", old.address, force=True, user="ann")
+        assert receipt.new_writer == world.only_open().address != old.address
+        assert not world.alive(old)
+        traffic.flows(50)
+        assert repman.plans()[0].plan.kind == "switchover"
+        repman.done("start-server", old.address)
+        world.healthy()
+    world.nothing_lost(traffic)
+
+
+def test_the_cluster_is_closed_for_writes_and_opened_again(world: World) -> None:
+    repman, writer, replica = world.repman, world.writer, world.replicas[0]
+    assert reasons(repman.ask("read-only", replica.address, on=False)) == ["not-the-writer"]
+    assert repman.ask("read-only", replica.address, on=True).status == "unchanged"
+    repman.done("read-only", writer.address, on=True, user="ann")
+    assert not any(world.is_open(server) for server in world.servers)
+    repman.kill()
+    world.restarted()
+    for _ in range(3):
+        seen = repman.looked()
+    assert "closed-by-wish" in codes(seen)
+    assert not any(world.is_open(server) for server in world.servers)
+    writer.kill()
+    seen = repman.until(lambda seen: not seen.writer_alive and seen.refusals, "the dead writer to be seen")
+    assert refused(repman.looked()) >= {"closed-by-wish"}
+    assert not any(world.is_open(server) for server in world.servers)
+    writer.start()
+    repman.until(lambda seen: seen.writer_alive, "the writer to be back")
+    repman.looked()
+    assert not any(world.is_open(server) for server in world.servers)
+    repman.done("read-only", writer.address, on=False)
+    assert world.only_open() is writer
+    world.healthy()
+    repman.done("read-only", writer.address, toggle=True)
+    assert not world.is_open(writer)
+    repman.done("read-only", writer.address, toggle=True)
+    world.healthy()
+
+
+def test_stopped_replication_stays_stopped(world: World) -> None:
+    repman, stopped, other = world.repman, *world.replicas
+    with world.traffic() as traffic:
+        repman.done("stop-replication", stopped.address, user="ann")
+        traffic.flows(50)
+        for _ in range(3):
+            seen = repman.looked()
+        assert "replication-stopped" in codes(seen)
+        told = stopped.replica()
+        assert (told["Slave_IO_Running"], told["Slave_SQL_Running"]) == ("No", "No")
+        assert reasons(repman.ask("stop-replication", other.address)) == ["last-acker"]
+        assert reasons(repman.ask("stop-replication", world.writer.address)) == ["is-writer"]
+        world.restarted()
+        repman.looked()
+        assert stopped.replica()["Slave_IO_Running"] == "No"
+        assert repman.ask("stop-replication", stopped.address).status == "unchanged"
+        repman.done("start-replication", stopped.address)
+        world.healthy()
+        assert repman.ask("start-replication", stopped.address).status == "unchanged"
+    world.nothing_lost(traffic)
+
+
+def test_replication_is_removed_and_built_again(world: World) -> None:
+    repman, alone = world.repman, world.replicas[0]
+    with world.traffic() as traffic:
+        repman.done("reset-replication", alone.address, user="ann")
+        for _ in range(3):
+            repman.looked()
+        assert alone.replica() is None
+        assert not world.is_open(alone)
+        traffic.flows(50)
+        repman.done("start-replication", alone.address)
+        world.healthy()
+    world.nothing_lost(traffic)
+
+
+def test_a_transaction_that_cannot_be_applied_is_skipped(world: World) -> None:
+    repman, replica, writer = world.repman, world.replicas[0], world.writer
+    assert reasons(repman.ask("skip-event", replica.address)) == ["no-applier-error"]
+    writer.write("CREATE DATABASE IF NOT EXISTS skipping", "CREATE TABLE skipping.t (id INT PRIMARY KEY)")
+    writer.write("INSERT INTO skipping.t VALUES (1), (2)")
+    wait_until(lambda: replica.as_root("SELECT COUNT(*) FROM skipping.t") == ((2,),), 10, "the rows")
+    replica.as_root("SET sql_log_bin=0", "DELETE FROM skipping.t WHERE id = 1")
+    writer.write("DELETE FROM skipping.t WHERE id = 1")
+    writer.write("INSERT INTO skipping.t VALUES (3)")
+    repman.until(lambda seen: state(seen, replica) is ServerState.SLAVE_ERR, "the error")
+    receipt = repman.done("skip-event", replica.address)
+    assert "may differ" in receipt.sentence
+    world.healthy()
+    assert replica.as_root("SELECT id FROM skipping.t ORDER BY id") == ((2,), (3,))
+    writer.write("DROP DATABASE skipping")
+
+
+def test_a_binary_log_is_emptied_and_the_position_stays(world: World) -> None:
+    repman, replica, writer = world.repman, world.replicas[0], world.writer
+    assert reasons(repman.ask("reset-binlog", replica.address)) == ["needs-force"]
+    assert "has-replicas" in reasons(repman.ask("reset-binlog", writer.address, force=True))
+    with world.traffic() as traffic:
+        traffic.flows(50)
+        repman.done("reset-binlog", replica.address, force=True)
+        assert [row[0] for row in replica.run("SHOW BINARY LOGS")] == ["binlog.000001"]
+        traffic.flows(50)
+        world.healthy()
+        repman.done("switchover", replica.address)
+        traffic.flows(50)
+        world.healthy()
+    world.nothing_lost(traffic)
+
+
+def test_a_rated_server_is_preferred_or_ignored(world: World) -> None:
+    repman, first, second = world.repman, *world.replicas
+    assert reasons(repman.ask("rate", first.address, rating="odd")) == ["unknown-rating"]
+    repman.done("rate", second.address, rating="preferred")
+    world.restarted()
+    assert repman.looked().server(second.address).policy.preferred == 0  # type: ignore[union-attr]
+    repman.done("switchover")
+    assert world.only_open() is second
+    world.healthy()
+    repman.done("rate", first.address, rating="ignored")
+    assert reasons(repman.ask("switchover", first.address)) == ["candidate-unfit"]
+    for server in (first, second):
+        repman.done("rate", server.address, rating="unrated")
+    assert all(view.policy.electable and view.policy.preferred is None for view in repman.looked().servers)
+
+
+def test_every_server_is_restarted_one_after_the_other(world: World) -> None:
+    repman, home = world.repman, world.writer
+    before = {server.address: world.sandbox.pid(server.entry.name) for server in world.servers}
+    repman.done("maintenance", world.replicas[0].address)
+    assert "not-settled" in reasons(repman.ask("rolling-restart"))
+    repman.done("maintenance", world.replicas[0].address, on=False)
+    world.healthy()
+    with world.traffic() as traffic:
+        receipt = repman.ask("rolling-restart", user="ann")
+        assert receipt.status == "started", receipt
+        assert repman.ask("rolling-restart").status == "unchanged"
+        repman.until(lambda seen: seen.rolling is None and not seen.in_failover, "every server to be restarted", 60)
+        traffic.flows(50)
+        world.healthy()
+    after = {server.address: world.sandbox.pid(server.entry.name) for server in world.servers}
+    assert all(after[address] not in (None, before[address]) for address in before)
+    assert world.only_open() is home
+    world.nothing_lost(traffic)
+
+
+def test_availability_is_counted_anew(world: World) -> None:
+    repman = world.repman
+    counted = repman.looked().watched_seconds
+    repman.done("reset-availability")
+    assert repman.looked().watched_seconds < counted
+
+
+def test_no_replica_wrote_anything_of_its_own(world: World) -> None:
+    """After all the wishes above: what a server has of its own it wrote while it was the writer."""
+    writer = world.writer
+    ids = {server.address: server.value("@@global.server_id") for server in world.servers}
+    known = writer.value("@@global.gtid_binlog_state").split(",")
+    for replica in world.replicas:
+        own = [
+            gtid
+            for gtid in replica.value("@@global.gtid_binlog_state").split(",")
+            if gtid.split("-")[1] == str(ids[replica.address])
+        ]
+        assert set(own) <= set(known), f"{replica.entry.name} wrote {own}; the writer knows {known}"
