@@ -72,8 +72,6 @@ class ClusterLoop:
         """Nothing is opened before `run`."""
         self._around = around
         self._policy = around.settings.policy
-        self.around = around
-        """What it works with, or will from its next tick on."""
         self._clock = around.clock
         self._memory = Memory(self._policy.name)
         self._decision: Decision | None = None
@@ -140,14 +138,14 @@ class ClusterLoop:
                 self._steer(seen, decision)
                 if decision.done:  # a wish that a restart must not forget
                     self._around.journal.save_memory(self._memory)
+                    if command is not None and command.kind is CommandKind.RESET_AVAILABILITY:
+                        self._publication.count_anew()
             if future is not None:
                 future.set_result(receipt)
         except JournalError as error:
             if decision.done:
                 self._memory = before
             self._tell(Event(self._clock.wall(), "ERROR", f"nothing is done: {error}", code="no-journal"))
-                    if command is not None and command.kind is CommandKind.RESET_AVAILABILITY:
-                        self._publication.count_anew()
             if future is not None:
                 future.set_result(Receipt("failed", str(error)))
         self._save(force=False)
@@ -188,17 +186,17 @@ class ClusterLoop:
         if progress.state != "done" and plan.kind not in _MOVES:
             until = self._clock.now() + _REST_AFTER_FAILURE
             self._memory = replace(self._memory, refused_plans=(*self._memory.refused_plans, (repair_key(plan), until)))
+        if progress.state != "done" and self._memory.rolling is not None:
+            self._memory = replace(self._memory, rolling=None)
+            self._tell(
+                Event(wall, "ERROR", f"the rolling restart was left off, as the {plan.kind} failed", code="rolling")
+            )
         if progress.opened and plan.kind in _MOVES and plan.old_writer != plan.new_writer:
             self._around.history.append_crash(_crash(progress, wall))
         self._tell(ended(progress, wall))
         self._save(force=True)
         return receipt_of_plan(progress)
 
-        if progress.state != "done" and self._memory.rolling is not None:
-            self._memory = replace(self._memory, rolling=None)
-            self._tell(
-                Event(wall, "ERROR", f"the rolling restart was left off, as the {plan.kind} failed", code="rolling")
-            )
     def _resume(self) -> None:
         """Finish, or put to rest, the plan that a dead monitor left open."""
         found = self._around.journal.unfinished(self._policy.name)
@@ -265,7 +263,7 @@ class ClusterLoop:
             return None, None
 
     def _wait(self, began: float) -> None:
-        """Sleep until the next tick, a closed connection, a command, other settings or the end."""
+        """Sleep until the next tick, a closed connection, a command or the end."""
         until = began + self._pace()
         while not self._stopping.is_set() and self._commands.empty():
             left = until - self._clock.now()
