@@ -41,7 +41,8 @@ class CommandKind(StrEnum):
     """Restart one server after the other (`on`), or leave off with it; answered at once."""
     RESET_AVAILABILITY = "reset-availability"
     """Count the shares of time anew."""
-    """Restart one server after the other (`on`), or leave off with it; answered at once."""
+    RELOAD = "reload"
+    """Read the configuration again and go on with it; of no cluster, or of all."""
 
 
 @dataclass(frozen=True, slots=True)

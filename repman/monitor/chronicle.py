@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from repman.config.settings import ClusterSettings
 from repman.model.decision import Decision
 from repman.model.policy import ClusterPolicy
 from repman.model.problem import Severity
@@ -20,7 +21,8 @@ def news(policy: ClusterPolicy, before: Decision | None, now: Decision, wall: fl
     for address, state in now.states:
         if before and known.get(address) is not state:
             level = "ALERT" if state.down else "STATE"
-            yield Event(wall, level, f"{names[address]} is {state}, was {known.get(address)}", address)
+            was = known.get(address, "not watched")
+            yield Event(wall, level, f"{names[address]} is {state}, was {was}", address)
     old = {(problem.code, problem.server): problem for problem in before.problems} if before else {}
     new = {(problem.code, problem.server): problem for problem in now.problems}
     for key, problem in new.items():
@@ -47,6 +49,16 @@ def _refused(before: Decision | None, now: Decision, wall: float) -> Iterator[Ev
     for refusal in now.refusals:
         if refusal.code not in told:
             yield Event(wall, "ALERT", f"nothing is done: {refusal.sentence}", refusal.server, refusal.code)
+
+
+def adopted(old: ClusterSettings, new: ClusterSettings, wall: float) -> Event:
+    """The cluster goes on with other settings."""
+    changed = [
+        f"{name} = {value}"
+        for name, value in new.options.items()
+        if name not in old.options or old.options[name] != value
+    ]
+    return Event(wall, "INFO", f"settings changed: {', '.join(changed) or 'a secret'}", code="settings")
 
 
 def begun(progress: Progress, wall: float) -> Event:

@@ -21,8 +21,9 @@ from repman.model.observation import ClusterSeen, ProxySeen
 from repman.model.plan import Plan, PlanKind
 from repman.model.probe import probe_table
 from repman.model.snapshot import Event, Snapshot
-from repman.monitor.chronicle import begun, ended, news
-from repman.monitor.executor import Executor
+from repman.monitor.chronicle import adopted, begun, ended, news
+from repman.monitor.executor import Executor, Report
+from repman.monitor.parting import parting, stays
 from repman.monitor.progress import Progress
 from repman.monitor.publication import Publication
 from repman.monitor.receipts import receipt_of_decision, receipt_of_plan
@@ -71,26 +72,32 @@ class ClusterLoop:
     def __init__(self, around: Surroundings) -> None:
         """Nothing is opened before `run`."""
         self._around = around
+        self.around = around
+        """What it works with, or will from its next tick on."""
         self._policy = around.settings.policy
         self._clock = around.clock
         self._memory = Memory(self._policy.name)
         self._decision: Decision | None = None
         self._publication = Publication(self._policy, around.run)
         self._commands: queue.SimpleQueue[tuple[Command, Future[Receipt]]] = queue.SimpleQueue()
+        self._adoptions: queue.SimpleQueue[tuple[Surroundings, Future[str]]] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._inventory_due = threading.Event()
         self._inventory_due.set()
         self._hurried = 0
         self._saved = (0.0, "")
-        self._executor = Executor(
-            around.driver,
-            around.proxies,
-            around.orchestrator,
-            around.journal,
-            around.clock,
-            self._report,
-            around.run,
-        )
+        self._executor = _executor(around, self._report)
+
+    def adopt(self, around: Surroundings) -> Future[str]:
+        """Go on with other settings and equipment, from the next tick on.  Equipment left behind is closed.
+
+        The future brings an empty text, or why the loop goes on as before.
+        """
+        future: Future[str] = Future()
+        self.around = around
+        self._adoptions.put((around, future))
+        self._around.driver.wake()
+        return future
 
     def ask(self, command: Command) -> Future[Receipt]:
         """Hand a command to the loop's thread."""
@@ -110,10 +117,11 @@ class ClusterLoop:
 
     def run(self) -> None:
         """The heartbeat; returns after `stop`."""
-        self._memory = self._load()
+        self._memory = self._around.journal.load_memory(self._policy.name) or Memory(self._policy.name)
         try:
             self._resume()
             while not self._stopping.is_set():
+                self._adopt()
                 began = self._clock.now()
                 command, future = self._next_command()
                 self.tick(command, future)
@@ -138,8 +146,6 @@ class ClusterLoop:
                 self._steer(seen, decision)
                 if decision.done:  # a wish that a restart must not forget
                     self._around.journal.save_memory(self._memory)
-                    if command is not None and command.kind is CommandKind.RESET_AVAILABILITY:
-                        self._publication.count_anew()
             if future is not None:
                 future.set_result(receipt)
         except JournalError as error:
@@ -186,11 +192,6 @@ class ClusterLoop:
         if progress.state != "done" and plan.kind not in _MOVES:
             until = self._clock.now() + _REST_AFTER_FAILURE
             self._memory = replace(self._memory, refused_plans=(*self._memory.refused_plans, (repair_key(plan), until)))
-        if progress.state != "done" and self._memory.rolling is not None:
-            self._memory = replace(self._memory, rolling=None)
-            self._tell(
-                Event(wall, "ERROR", f"the rolling restart was left off, as the {plan.kind} failed", code="rolling")
-            )
         if progress.opened and plan.kind in _MOVES and plan.old_writer != plan.new_writer:
             self._around.history.append_crash(_crash(progress, wall))
         self._tell(ended(progress, wall))
@@ -262,10 +263,36 @@ class ClusterLoop:
         except queue.Empty:
             return None, None
 
+    def _adopt(self) -> None:
+        """Take over what `adopt` was given."""
+        while not self._adoptions.empty():
+            around, future = self._adoptions.get_nowait()
+            old, policy = self._around, around.settings.policy
+            told = stays(old.settings.policy, policy, self._memory)
+            if told:
+                if self.around is around:
+                    self.around = old
+                    _close_unused(around, old)
+                self._tell(Event(self._clock.wall(), "ERROR", told, code="settings"))
+                future.set_result(told)
+                continue
+            plan = parting(old.settings.policy, policy, self._memory)
+            if plan is not None:
+                try:
+                    self._carry_out(plan, *self._look(None))
+                except JournalError as error:
+                    self._tell(Event(self._clock.wall(), "ERROR", f"{plan.reason}, but does still: {error}"))
+            self._around, self._policy, self._publication.policy = around, policy, policy
+            self._executor = _executor(around, self._report)
+            _close_unused(old, around)
+            self._inventory_due.set()
+            self._tell(adopted(old.settings, around.settings, self._clock.wall()))
+            future.set_result("")
+
     def _wait(self, began: float) -> None:
-        """Sleep until the next tick, a closed connection, a command or the end."""
+        """Sleep until the next tick, a closed connection, a command, other settings or the end."""
         until = began + self._pace()
-        while not self._stopping.is_set() and self._commands.empty():
+        while not self._stopping.is_set() and self._commands.empty() and self._adoptions.empty():
             left = until - self._clock.now()
             if left <= 0 or self._around.driver.wait(left):
                 return
@@ -277,10 +304,6 @@ class ClusterLoop:
         self._hurried += 1
         return _HURRY if self._hurried < _HURRY_LOOKS else min(self._policy.tick, 0.2)
 
-    def _load(self) -> Memory:
-        remembered = self._around.journal.load_memory(self._policy.name)
-        return remembered or Memory(self._policy.name)
-
     def _save(self, force: bool) -> None:
         now = self._clock.now()
         due = now - self._saved[0] >= _SAVE_EVERY or self._memory.writer != self._saved[1]
@@ -291,6 +314,20 @@ class ClusterLoop:
             self._around.journal.save_memory(self._memory)
         except JournalError as error:
             LOG.error("memory cluster=%s: %s", self._policy.name, error)
+
+
+def _executor(around: Surroundings, report: Report) -> Executor:
+    return Executor(
+        around.driver, around.proxies, around.orchestrator, around.journal, around.clock, report, around.run
+    )
+
+
+def _close_unused(old: Surroundings, new: Surroundings) -> None:
+    if old.driver is not new.driver:
+        old.driver.close()
+    for proxy in old.proxies:
+        if proxy not in new.proxies:
+            proxy.close()
 
 
 def _as_told(seen: ProxySeen, routes: Routes) -> bool:

@@ -7,21 +7,20 @@ import logging
 import signal
 import threading
 import uuid
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import replace
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from repman.clock import SystemClock
+from repman.config.live import Live
 from repman.config.settings import ClusterSettings, Settings
-from repman.engines.mariadb import MariadbCluster
-from repman.errors import RepmanError
-from repman.model.command import Command, Receipt
+from repman.errors import ConfigError
+from repman.model.command import Command, CommandKind, Receipt
+from repman.monitor import equipment
 from repman.monitor.lease import FileLease
 from repman.monitor.loop import ClusterLoop, Surroundings
-from repman.orchestrators.base import Orchestrator
-from repman.orchestrators.local import LocalOrchestrator
-from repman.proxies.haproxy import Haproxy
 from repman.state.bus import monitor_server
 from repman.state.history import History
 from repman.state.journal import Journal
@@ -31,6 +30,10 @@ LOG = logging.getLogger(__name__)
 
 _LONGEST_PLAN = 600.0
 """Seconds after which a command's asker is told that its plan still runs."""
+_ADOPTION = 5.0
+"""Seconds for which a reload waits until every cluster goes on with its new settings."""
+_REMOVAL = 10.0
+"""Seconds in which the thread of a cluster that is watched no more has to end."""
 
 
 def run(settings: Settings) -> None:
@@ -49,43 +52,44 @@ class Monitor:
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is opened before `start`."""
-        self._settings = settings
+        self._live = Live(settings)
         self._loops: dict[str, ClusterLoop] = {}
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[str, threading.Thread] = {}
+        self._reloading = threading.Lock()
         self._scheduler = BackgroundScheduler()
 
     def start(self) -> None:
         """Take the lease of the data directory, open the store, start a thread for each cluster."""
-        service = self._settings.service
+        service = self._live.known.service
         service.datadir.mkdir(parents=True, exist_ok=True)
         self._lease = FileLease(service.datadir / "monitor.lock")
         self._lease.take()
         self._journal = Journal(service.journal_url)
         self._history = History(service.history_url)
-        publisher = Publisher(service.rundir)
-        run_id = uuid.uuid4().hex[:12]
-        for cluster in self._settings.clusters:
-            self._add(cluster, publisher, run_id)
+        self._publisher = Publisher(service.rundir)
+        self._run = uuid.uuid4().hex[:12]
+        for cluster in self._live.known.clusters:
+            self._add(cluster)
         self._bus = monitor_server(service.monitor_socket, self.command)
         self._bus.start()
         self._scheduler.start()
         # What was loaded until now stays: the collector need not look at it again in the middle of a tick.
         gc.collect()
         gc.freeze()
-        LOG.info("watching clusters=%s run=%s", ",".join(self._loops) or "none", run_id)
+        LOG.info("watching clusters=%s run=%s", ",".join(self._loops) or "none", self._run)
 
-    def _add(self, cluster: ClusterSettings, publisher: Publisher, run_id: str) -> None:
+    def _add(self, cluster: ClusterSettings) -> None:
         loop = ClusterLoop(
             Surroundings(
                 cluster,
-                _driver(cluster),
-                tuple(_proxies(cluster)),
-                _orchestrator(cluster),
+                equipment.new_driver(cluster),
+                equipment.new_proxies(cluster),
+                equipment.new_orchestrator(cluster),
                 self._journal,
                 self._history,
-                publisher,
+                self._publisher,
                 SystemClock(),
-                run_id,
+                self._run,
             )
         )
         name = cluster.policy.name
@@ -94,11 +98,63 @@ class Monitor:
             loop.read_inventory, "interval", seconds=cluster.inventory_every, id=f"inventory:{name}"
         )
         thread = threading.Thread(target=_guarded, args=(loop, name), name=f"cluster:{name}", daemon=True)
-        self._threads.append(thread)
+        self._threads[name] = thread
         thread.start()
+
+    def reload(self) -> Receipt:
+        """Read the configuration again: clusters come and go, the others go on with what has changed."""
+        with self._reloading:
+            try:
+                wanted = self._live.reload()
+            except ConfigError as error:
+                mistakes = tuple(("configuration", mistake) for mistake in error.mistakes)
+                return Receipt("refused", "The configuration has mistakes, so nothing was changed.", mistakes)
+            logging.getLogger().setLevel(wanted.service.log_level)
+            names = {cluster.policy.name for cluster in wanted.clusters}
+            for name in [name for name in self._loops if name not in names]:
+                self._remove(name)
+            changes = []
+            for cluster in wanted.clusters:
+                loop = self._loops.get(cluster.policy.name)
+                if loop is None:
+                    self._add(cluster)
+                elif cluster != loop.around.settings:
+                    changes.append(self._change(loop, cluster))
+        done, late = wait(changes, _ADOPTION)
+        if refusals := tuple(("settings", told) for told in (change.result() for change in done) if told):
+            return Receipt("failed", "Not everything is used: " + "; ".join(told for _, told in refusals), refusals)
+        return Receipt("done", "Reloaded; a plan runs, after which the changes count." if late else "Reloaded.")
+
+    def _change(self, loop: ClusterLoop, cluster: ClusterSettings) -> Future[str]:
+        around, old = loop.around, loop.around.settings
+        self._scheduler.reschedule_job(
+            f"inventory:{cluster.policy.name}", trigger="interval", seconds=cluster.inventory_every
+        )
+        return loop.adopt(
+            replace(
+                around,
+                settings=cluster,
+                driver=around.driver if equipment.same_driver(old, cluster) else equipment.new_driver(cluster),
+                proxies=around.proxies if equipment.same_proxies(old, cluster) else equipment.new_proxies(cluster),
+                orchestrator=around.orchestrator
+                if equipment.same_orchestrator(old, cluster)
+                else equipment.new_orchestrator(cluster),
+            )
+        )
+
+    def _remove(self, name: str) -> None:
+        """Watch a cluster no more; its servers go on as they are."""
+        loop, thread = self._loops.pop(name), self._threads.pop(name)
+        self._scheduler.remove_job(f"inventory:{name}")
+        loop.stop()
+        thread.join(timeout=_REMOVAL)
+        self._publisher.retire(name)
+        LOG.info("cluster=%s is watched no more", name)
 
     def command(self, command: Command) -> Receipt:
         """Answer a command from the bus: waits until its plan has ended."""
+        if command.kind is CommandKind.RELOAD:
+            return self.reload()
         loop = self._loops.get(command.cluster)
         if loop is None:
             known = ", ".join(self._loops) or "none"
@@ -115,7 +171,7 @@ class Monitor:
         self._scheduler.shutdown(wait=False)
         for loop in self._loops.values():
             loop.stop()
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.join(timeout=10.0)
         self._history.close()
         self._journal.close()
@@ -129,34 +185,3 @@ def _guarded(loop: ClusterLoop, name: str) -> None:
     except Exception:
         LOG.critical("the thread of cluster=%s failed; the monitor ends and is started again", name, exc_info=True)
         signal.raise_signal(signal.SIGTERM)
-
-
-def _driver(cluster: ClusterSettings) -> MariadbCluster:
-    policy = cluster.policy
-    return MariadbCluster(
-        policy.name,
-        policy.addresses,
-        (cluster.database.user, cluster.database.password),
-        (cluster.replication.user, cluster.replication.password),
-        policy.heartbeat_period,
-        cluster.connect_timeout,
-        semi_sync=policy.semi_sync,
-    )
-
-
-def _proxies(cluster: ClusterSettings) -> list[Haproxy]:
-    names = {server.address: server.name for server in cluster.policy.servers}
-    return [
-        Haproxy(haproxy.name, haproxy.runtime_socket, haproxy.write_backend, haproxy.read_backend, names)
-        for haproxy in cluster.haproxies
-    ]
-
-
-def _orchestrator(cluster: ClusterSettings) -> Orchestrator | None:
-    if cluster.orchestrator != "local" or cluster.sandbox is None:
-        return None
-    try:
-        return LocalOrchestrator(cluster.sandbox)
-    except RepmanError as error:
-        LOG.error("orchestrator cluster=%s: %s", cluster.policy.name, error)
-        return None
