@@ -146,6 +146,8 @@ class ClusterLoop:
                 self._steer(seen, decision)
                 if decision.done:  # a wish that a restart must not forget
                     self._around.journal.save_memory(self._memory)
+                    if command is not None and command.kind is CommandKind.RESET_AVAILABILITY:
+                        self._publication.count_anew()
             if future is not None:
                 future.set_result(receipt)
         except JournalError as error:
@@ -192,6 +194,11 @@ class ClusterLoop:
         if progress.state != "done" and plan.kind not in _MOVES:
             until = self._clock.now() + _REST_AFTER_FAILURE
             self._memory = replace(self._memory, refused_plans=(*self._memory.refused_plans, (repair_key(plan), until)))
+        if progress.state != "done" and self._memory.rolling is not None:
+            self._memory = replace(self._memory, rolling=None)
+            self._tell(
+                Event(wall, "ERROR", f"the rolling restart was left off, as the {plan.kind} failed", code="rolling")
+            )
         if progress.opened and plan.kind in _MOVES and plan.old_writer != plan.new_writer:
             self._around.history.append_crash(_crash(progress, wall))
         self._tell(ended(progress, wall))
