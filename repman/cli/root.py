@@ -36,6 +36,9 @@ MOUNTS = (
     Mount("web", "repman.cli.serve", "Run the HTTP API and the page.", "web"),
     Mount("ctl", "repman.cli.ctl", "Ask and steer a running repman through its API."),
     Mount("config", "repman.cli.config", "Check and explain the configuration."),
+    Mount("keygen", "repman.cli.secrets", "Make the key that encrypts secrets in configuration files.", "keygen"),
+    Mount("password", "repman.cli.secrets", "Encrypt a secret for a configuration file.", "password"),
+    Mount("decrypt", "repman.cli.secrets", "Show the secret behind its encrypted form.", "decrypt"),
     Mount("sandbox", "repman.cli.sandbox", "Database servers as local processes."),
 )
 

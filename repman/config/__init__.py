@@ -13,6 +13,7 @@ from repman.config.files import exists
 from repman.config.findings import Findings
 from repman.config.layers import PREFIX, Merged, merge
 from repman.config.settings import Settings, Source
+from repman.config.unsealing import unsealed
 from repman.errors import ConfigError
 
 __all__ = ["DEFAULT_PATHS", "load", "read"]
@@ -58,7 +59,7 @@ def read(
     `drafts` are texts of saved files to be read in the place of what is on disk.
     """
     findings = Findings()
-    merged = merge(path or _find(environ), overrides, environ, findings, drafts)
+    merged = unsealed(merge(path or _find(environ), overrides, environ, findings, drafts), findings)
     check(merged, findings)
     return merged, findings
 

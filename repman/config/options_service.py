@@ -9,7 +9,7 @@ from repman.config.option import Kind, Option, Scope
 _service = partial(Option, scope=Scope.SERVER)
 _files = partial(_service, group="Files and state")
 _http = partial(_service, group="HTTP and probes")
-_accounts = partial(_service, group="Accounts of the API")
+_accounts = partial(_service, group="Accounts of the API", live=True)
 _log = partial(_service, group="Log")
 
 SERVICE_OPTIONS: tuple[Option, ...] = (
@@ -33,6 +33,15 @@ SERVICE_OPTIONS: tuple[Option, ...] = (
         kind=Kind.PATH,
         default="/run/repman",
         help="Directory of snapshots and sockets: what may be lost with the boot. Best kept in memory.",
+    ),
+    _files(
+        name="monitoring-key-path",
+        kind=Kind.PATH,
+        default="/etc/repman/.repman.key",
+        help="Key that opens encrypted secrets in files (`sealed_...` of `repman password`, and `hash_...` of "
+        "replication-manager). `repman keygen` makes it. Read only when a secret is encrypted.",
+        upstream="/etc/replication-manager/.replication-manager.key",
+        because="both programs can be installed side by side; name the other's key to read what it encrypted",
     ),
     _files(
         name="state-url",
@@ -132,6 +141,7 @@ SERVICE_OPTIONS: tuple[Option, ...] = (
     ),
     _log(
         name="log-level",
+        live=True,
         kind=Kind.CHOICE,
         default="INFO",
         choices=("ERROR", "WARNING", "INFO", "DEBUG"),

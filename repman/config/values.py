@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from repman.config.option import Kind, Option, Value
+from repman.config.secrets import is_encrypted
 from repman.config.settings import Credential
 
 _YES = frozenset({"true", "yes", "on", "1"})
@@ -31,11 +32,6 @@ def coerce(option: Option, raw: object) -> Value:
 def credential(text: str) -> Credential:
     """Read ``user:password``; raises ValueError, never showing the text."""
     user, colon, password = text.partition(":")
-    if text.startswith("hash_") or password.startswith("hash_"):
-        raise ValueError(
-            "encrypted secrets (hash_...) are not supported yet; write user:password into a file that only repman "
-            "may read, or into an environment variable"
-        )
     if not colon and "/" in text:
         raise ValueError("secrets from a vault are not supported yet; write user:password")
     if not colon or not user.strip():
@@ -104,7 +100,7 @@ def _choice(option: Option, raw: object) -> str:
 
 def _credential(option: Option, raw: object) -> str:
     text = _text(option, raw)
-    if text:
+    if text and not is_encrypted(text):
         credential(text)
     return text
 
