@@ -244,7 +244,8 @@ class Executor:
         """The three outcomes of a fence: what the unknown one allows is policy, and is journalled."""
         if outcome.fence is not FenceOutcome.UNKNOWN:
             return outcome
-        orchestrator = self._orchestrator
+        # Only where the answer is at hand: a failover does not wait for a host that may be dead itself.
+        orchestrator = self._orchestrator if policy.server(step.server).controlled else None
         if orchestrator and orchestrator.controls(step.server) and not orchestrator.running(step.server):
             return replace(outcome, ok=True, fence=FenceOutcome.DEAD, detail="its process is gone")
         view = look(policy, progress.seen, progress.memory, self._clock.now(), self._clock.wall())

@@ -6,16 +6,19 @@ from repman.config.settings import ClusterSettings, Settings
 from repman.inspection.room import InspectionRoom
 from repman.maintenance.room import MaintenanceRoom
 from repman.provisioning.choice import orchestrator_of
+from repman.provisioning.room import ProvisioningRoom
 from repman.scenarios.room import ScenarioRoom
 from repman.worker.handler import Room
 
 
 def rooms(settings: Settings) -> tuple[Room, ...]:
     """Every room, not started yet."""
+    maintenance = MaintenanceRoom(settings)
     return (
         InspectionRoom(settings, _runs_here),
         ScenarioRoom(settings, orchestrator_of),
-        MaintenanceRoom(settings),
+        maintenance,
+        ProvisioningRoom(settings, maintenance.handlers["reseed"]),
     )
 
 
