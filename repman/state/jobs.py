@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -59,6 +60,7 @@ _JOB = Table(
     Index("job_cluster", "cluster", "number"),
     Index("job_state", "state"),
 )
+_FRESH = 1.0
 _OPEN = (JobState.WAITING.value, JobState.RUNNING.value)
 
 
@@ -142,3 +144,22 @@ def _job(row: Row[Any]) -> Job:
     for name in ("arguments", "result"):
         values[name] = json.loads(values[name])
     return Job(**{**values, "kind": JobKind(values["kind"]), "state": JobState(values["state"])})
+
+
+class OpenJobs:
+    """The jobs that have not ended, read again after a second: for those who ask very often."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self._until = 0.0
+        self._found: dict[str, list[Job]] = {}
+
+    def of(self, cluster: str) -> tuple[Job, ...]:
+        """A cluster's open jobs.  Raises StateError."""
+        now = time.monotonic()
+        if now >= self._until:
+            found: dict[str, list[Job]] = {}
+            for job in self._store.open():
+                found.setdefault(job.cluster, []).append(job)
+            self._found, self._until = found, now + _FRESH
+        return tuple(self._found.get(cluster, ()))

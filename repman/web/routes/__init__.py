@@ -5,7 +5,7 @@ A test walks the application and finds each rule here, closed without a token an
 
 from __future__ import annotations
 
-from repman.web.routes import actions, description, front, probes, reads, scenarios
+from repman.web.routes import actions, description, front, jobs, probes, reads, scenarios, server_actions, users
 from repman.web.routes.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,7 +13,10 @@ ROUTES: tuple[Route, ...] = (
     *description.ROUTES,
     *reads.ROUTES,
     *actions.ROUTES,
+    *server_actions.ROUTES,
+    *jobs.ROUTES,
     *scenarios.ROUTES,
+    *users.ROUTES,
     *probes.ROUTES,
 )
 
