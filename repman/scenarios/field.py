@@ -22,8 +22,8 @@ from repman.state.snapshots import SnapshotReader
 _LOOK_EVERY = 0.05
 _KILL_TIMEOUT = 10.0
 _COMMAND_TIMEOUT = 180.0
-_SETTLE = 90.0
-"""Seconds for a cluster to become healthy again."""
+PATIENCE = 90.0
+"""Seconds for a cluster to become healthy again, and for another writer to take over."""
 
 
 class Unmet(RepmanError):
@@ -44,12 +44,14 @@ class Field:
         orchestrator: Orchestrator | None,
         cancelled: threading.Event,
         user: str,
+        patience: float = PATIENCE,
     ) -> None:
         self._service = settings.service
         self._cluster = cluster
         self._orchestrator = orchestrator
         self._cancelled = cancelled
         self._user = user
+        self._patience = patience
         self._reader = SnapshotReader(settings.service.rundir)
         self._killed: list[str] = []
         self.played: Traffic | None = None
@@ -123,8 +125,9 @@ class Field:
         found = self._orchestrator
         return found is not None and all(found.controls(address) for address in self._cluster.policy.addresses)
 
-    def until(self, test: Callable[[Snapshot], object], what: str, seconds: float = _SETTLE) -> Snapshot:
+    def until(self, test: Callable[[Snapshot], object], what: str, seconds: float | None = None) -> Snapshot:
         """Wait until a published snapshot passes the test.  Raises Unmet when none does in that time."""
+        seconds = self._patience if seconds is None else seconds
         deadline = time.monotonic() + seconds
         while True:
             with contextlib.suppress(StateError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,11 @@ from cluster import World, free_port
 from http_api import Api
 from mariadb_stand import wait_until
 
-from repman.model.scenario import NAMES
+from repman.config import load
+from repman.model.scenario import NAMES, find
+from repman.provisioning.choice import orchestrator_of
+from repman.scenarios.field import Field
+from repman.scenarios.play import play
 
 LONG = os.environ.get("REPMAN_LONG") == "1"
 QUICK = (
@@ -54,13 +59,19 @@ def test_played_over_the_api(served: World, api: Api, name: str) -> None:
     assert _schemas(served) == set()
 
 
-def test_a_failing_cluster_fails_the_test(served: World, api: Api) -> None:
+def test_a_failing_cluster_fails_the_test(served: World) -> None:
     """The positive control: with automatic failover off, the death of the writer is not survived."""
     served.restarted(failover_mode="manual")
-    api = Api(served)
-    verdict = api.post("tests/actions/run/testFailoverAssyncAutoRejoinNowrites").json()
-    assert verdict["result"] == "FAIL"
-    assert "another writer" in verdict["sentence"]
+    served.healthy(protected=False)
+    settings, _ = load(served.repman.place / "repman.toml", ())
+    cluster = settings.clusters[0]
+    field = Field(settings, cluster, orchestrator_of(cluster), threading.Event(), "admin", patience=6.0)
+    scenario = find("testFailoverAssyncAutoRejoinNowrites")
+    assert scenario is not None
+    verdict = play(scenario, field, len(served.servers))
+    served.restore()
+    assert verdict.result == "FAIL"
+    assert "another writer" in verdict.sentence
 
 
 def test_an_unknown_test_fails_and_touches_nothing(served: World, api: Api) -> None:
@@ -99,7 +110,7 @@ def test_traffic_cannot_write_to_a_server_that_is_closed(served: World, api: Api
     found = served.writer.run(
         "SELECT privilege_type FROM information_schema.user_privileges WHERE grantee LIKE '%repman_traffic%'"
     )
-    assert found == [("USAGE",)]
+    assert tuple(found) == (("USAGE",),)
     api.post("actions/stop-traffic")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import repman
 from repman.config.settings import Settings
+from repman.model.scenario import NAMES
 from repman.model.snapshot import Snapshot
 from repman.web.acl import GRANTS
 from repman.web.render import vocabulary
@@ -52,7 +53,7 @@ def render_monitor(settings: Settings, snapshots: Sequence[Snapshot], host: Host
         "status": "A" if any(snapshot.active for snapshot in published) else "S",
         "spitBrain": False,
         "clusters": [cluster.policy.name for cluster in settings.clusters],
-        "tests": [],
+        "tests": list(NAMES),
         "config": render_config(settings.service.options),
         "Confs": {cluster.policy.name: render_config(cluster.options) for cluster in settings.clusters},
         "logs": _logs(snapshots),
