@@ -19,7 +19,7 @@ from repman.state.accounts import EVERYWHERE, AccountStore
 from repman.state.audit import AuditTrail
 from repman.state.history import History
 from repman.state.snapshots import ProbeReader, SnapshotReader
-from repman.web import replies, tokens, trail
+from repman.web import limits, replies, tokens, trail
 from repman.web.acl import PUBLIC, User, users_of
 from repman.web.call import Call, House
 from repman.web.directory import Directory
@@ -27,9 +27,6 @@ from repman.web.routes import ROUTES, Route
 from repman.web.throttle import LoginThrottle
 
 LOG = logging.getLogger(__name__)
-
-_BODY_LIMIT = 64 * 1024
-"""Bytes; the longest request of this API is a few hundred."""
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -40,7 +37,7 @@ _SENTENCES = {
     400: "The request cannot be read; see docs/api.md for the form it must have.",
     404: "There is nothing at this path; docs/api.md lists all paths (none ends with a slash).",
     405: "This path does not take this method; the Allow header names those it takes.",
-    413: f"The request is too long; {_BODY_LIMIT // 1024} KiB are the most.",
+    413: f"The body is too long; {limits.BODY // 1024} KiB are the most.",
 }
 
 
@@ -61,13 +58,14 @@ def create_app(settings: Settings) -> Flask:
         throttle=LoginThrottle(service.rundir / "logins.json"),
     )
     app = Flask("repman", static_folder=None, template_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = _BODY_LIMIT
+    app.config["MAX_CONTENT_LENGTH"] = limits.BODY
     app.url_map.merge_slashes = False
     app.extensions["repman"] = house
     tokens.configure(app, house.key, service.token_hours)
     live.on_change(partial(_adopt, app, house))
     for route in ROUTES:
         _add(app, house, route)
+    app.before_request(limits.check)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(RepmanError, _repman_error)

@@ -22,7 +22,7 @@ def parameters() -> dict[str, str]:
             body = None
         if not isinstance(body, dict):
             replies.stop(replies.error(400, 'The body must be a JSON object, such as {"to": "db2"}, or empty.'))
-        found |= {name: _text(value) for name, value in body.items()}
+        found |= {_text(name): _text(value) for name, value in body.items()}
     found |= request.form.to_dict()
     found |= request.args.to_dict()
     return found
@@ -59,7 +59,12 @@ def wished_server(call: Call) -> str:
 
 
 def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        replies.stop(replies.error(400, "The body has half of a surrogate pair, which is no character."))
+    return text
 
 
 def count(name: str, default: int, most: int) -> int:

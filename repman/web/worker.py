@@ -6,12 +6,17 @@ take all threads.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import struct
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
+
+from repman.web import malformed
+
+LOG = logging.getLogger(__name__)
 
 SILENCE = 3
 """Whole seconds that a client may be silent in the middle of a request, or leave an answer unread."""
@@ -32,6 +37,15 @@ class Worker(ThreadWorker):
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             conn.sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL)
         super().enqueue_req(conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+        """Answer what cannot be read as a request; called by gunicorn."""
+        if malformed.is_of_the_client(exc):
+            LOG.debug("a request that cannot be read, from %s: %s", addr, exc)
+        else:
+            LOG.error("a mistake before a request was read", exc_info=exc)
+        with contextlib.suppress(OSError):
+            client.sendall(malformed.answer(exc))
 
 
 def _is_no_silence(record: logging.LogRecord) -> bool:
