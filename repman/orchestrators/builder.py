@@ -179,9 +179,9 @@ def server_configuration(planned: Description, entry: ServerEntry) -> str:
     return f"{own}\n{_replication_rules()}"
 
 
-def replication_configuration(host: str, port: int, server_id: int) -> str:
+def replication_configuration(port: int, server_id: int) -> str:
     """An option file for a server whose paths and sizes are somebody else's to choose."""
-    own = f"# Made by repman.\n[mariadbd]\nbind_address = {host}\nport = {port}\nserver_id = {server_id}\n"
+    own = f"# Made by repman.\n[mariadbd]\nport = {port}\nserver_id = {server_id}\n"
     return f"{own}\n{_replication_rules()}"
 
 

@@ -117,9 +117,7 @@ class OnPremiseOrchestrator:
 
     def configuration(self, address: str) -> dict[str, str]:
         """An option file to be added to those of the server's package."""
-        place = self._server(address)
-        text = builder.replication_configuration(place.host, place.port, zlib.crc32(address.encode()) or 1)
-        return {"etc/mysql/conf.d/repman.cnf": text}
+        return package_configuration(address, self._server(address).port)
 
     def hosts(self, timeout: float) -> tuple[Host, ...]:
         """All hosts, asked at the same time; one that cannot be asked says why."""
@@ -176,6 +174,11 @@ class OnPremiseOrchestrator:
         if address not in self._estate.balancers:
             raise HostError(f"{address} is no balancer of the cluster {self._estate.cluster}")
         return self._estate.balancers[address]
+
+
+def package_configuration(address: str, port: int) -> dict[str, str]:
+    """An option file for a server of the system's package; its server_id is made of its address."""
+    return {"etc/mysql/conf.d/repman.cnf": builder.replication_configuration(port, zlib.crc32(address.encode()) or 1)}
 
 
 def _parts(text: str) -> dict[str, str]:

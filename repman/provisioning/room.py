@@ -15,6 +15,7 @@ from repman.maintenance.reseed import ReseedMethod
 from repman.maintenance.surroundings import Surroundings
 from repman.model.work import Reply, Request
 from repman.orchestrators.base import Provisioner
+from repman.orchestrators.onpremise import package_configuration
 from repman.provisioning import servers, services
 from repman.provisioning.choice import orchestrator_of, why_none
 from repman.provisioning.site import DEED_SECONDS, Site
@@ -75,9 +76,13 @@ class ProvisioningRoom:
         """The generated configuration of one server or balancer, text by file name."""
         cluster = self._cluster(request.cluster)
         hands = orchestrator_of(cluster)
-        if hands is None:
-            return Reply("refused", why_none(cluster), "no-orchestrator")
-        return Reply("done", document=hands.configuration(request.server))
+        if hands is not None:
+            return Reply("done", document=hands.configuration(request.server))
+        if request.server in cluster.policy.addresses:
+            return Reply(
+                "done", document=package_configuration(request.server, cluster.policy.server(request.server).port)
+            )
+        return Reply("refused", why_none(cluster), "no-orchestrator")
 
     def _provision(self, request: Request) -> Reply:
         method = request.arguments.get("method") or ReseedMethod.LOGICAL_MASTER

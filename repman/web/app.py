@@ -103,7 +103,7 @@ def _admit(house: House, route: Route, arguments: dict[str, str]) -> Response:
     settings = house.live.known if route.grant == PUBLIC and route.safe else house.settings
     if request.method == "HEAD" and not route.safe:
         return replies.error(405, "This path acts; it takes GET and POST, never HEAD.")
-    caller = None if route.grant == PUBLIC else _caller(house, route)
+    caller = None if route.grant == PUBLIC or _opened(settings, route, arguments) else _caller(house, route)
     if caller is not None and not caller.may(route.grant, arguments.get("cluster", EVERYWHERE)):
         return replies.missing_grant(caller.name, route.grant)
     cluster = _cluster(settings, route, arguments)
@@ -121,6 +121,12 @@ def _caller(house: House, route: Route) -> User:
         answer = replies.text(f"{words}: {reason}", 401)
         answer.headers["WWW-Authenticate"] = "Bearer"
         replies.stop(answer)
+
+
+def _opened(settings: Settings, route: Route, arguments: dict[str, str]) -> bool:
+    """Whether the cluster's own settings open that route to everybody."""
+    cluster = settings.cluster(arguments.get("cluster", ""))
+    return route.opened is not None and cluster is not None and route.opened(cluster)
 
 
 def _cluster(settings: Settings, route: Route, arguments: dict[str, str]) -> ClusterSettings | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import repman
 from repman.config.settings import Settings
+from repman.model.orchestrator import orchestrators_available
 from repman.model.scenario import NAMES
 from repman.model.snapshot import Snapshot
 from repman.web.acl import GRANTS
@@ -77,10 +78,10 @@ def _services() -> dict[str, Any]:
             {
                 "id": index,
                 "name": name,
-                "available": name in vocabulary.AVAILABLE_ORCHESTRATORS,
+                "available": available,
                 "label": "",
             }
-            for index, name in enumerate(vocabulary.ORCHESTRATORS, 1)
+            for index, (name, available) in enumerate(orchestrators_available().items(), 1)
         ],
         "serviceRepos": [],
         "serviceTarballs": [],

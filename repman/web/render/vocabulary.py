@@ -18,8 +18,6 @@ DISKS = {name: name for name in ("directory", "loopback", "physical", "pool", "v
 POOLS = {"lvm": True, "none": True, "zpool": True}
 LOGICAL_BACKUPS = {"dumpling": False, "internal": False, "mydumper": True, "mysqldump": True}
 PHYSICAL_BACKUPS = {"mariabackup": True, "xtrabackup": True}
-ORCHESTRATORS = ("opensvc", "kube", "slapos", "local", "onpremise")
-AVAILABLE_ORCHESTRATORS = frozenset({"local", "onpremise"})
 
 TOPOLOGIES = (
     "active-passive",

@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Response
 
+from repman.config.settings import ClusterSettings
 from repman.web import replies
 from repman.web.acl import ANY
 from repman.web.call import View
@@ -73,6 +74,8 @@ class Route:
     """False: it acts, so HEAD (which browsers and proxies send unasked) is refused."""
     no_cluster: Callable[[str], Response] = no_cluster
     """The answer for a cluster that is not configured."""
+    opened: Callable[[ClusterSettings], bool] | None = None
+    """Whether that cluster's settings open the route to everybody, without a token; None: they never do."""
     cross_origin: bool = False
     """Whether pages of other origins may read the answer."""
     plain_401: bool = False
