@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from repman.model.snapshot import Snapshot
-from repman.scenarios.field import Field, Unmet
+from repman.scenarios.field import Field
+from repman.scenarios.ground import Unmet
 
 
 def writer_dies(field: Field) -> None:

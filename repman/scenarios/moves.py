@@ -10,7 +10,8 @@ import pymysql
 
 from repman.model.command import CommandKind
 from repman.scenarios import traffic
-from repman.scenarios.field import Field, Unmet, Unplayable
+from repman.scenarios.field import Field
+from repman.scenarios.ground import Unmet, Unplayable
 
 _LONG_STATEMENT = 60
 

@@ -10,7 +10,8 @@ import pymysql
 from repman.errors import RepmanError
 from repman.model.scenario import Scenario, Verdict
 from repman.scenarios import deaths, moves
-from repman.scenarios.field import Field, Unmet, Unplayable
+from repman.scenarios.field import Field
+from repman.scenarios.ground import Unmet, Unplayable
 
 PLAYS: dict[str, Callable[[Field], None]] = {
     "testSwitchover2TimesReplicationOkSemiSyncNoRplCheck": moves.twice_under_writes,
