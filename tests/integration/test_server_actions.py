@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
-from cluster import World, codes, refused, state
-from mariadb_stand import wait_until
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from cluster import World, codes, free_port, refused, state
+from http_api import Api
+from mariadb_stand import Server, wait_until
 
 from repman.model.command import Receipt
 from repman.model.decision import ServerState
+
+
+@pytest.fixture(scope="module")
+def shared_world_with_api(shared_world: World) -> Iterator[World]:
+    shared_world.standard = {"http_server": True, "http_port": free_port()}
+    shared_world.restore()
+    yield shared_world
+    shared_world.standard = {}
+    shared_world.restore()
+
+
+@pytest.fixture
+def world(shared_world_with_api: World) -> Iterator[World]:
+    """The shared cluster with its API; nothing that operators wished is left behind, whatever a test ended in."""
+    yield shared_world_with_api
+    repman = shared_world_with_api.repman
+    for server in shared_world_with_api.servers:
+        repman.ask("hold", server.address, on=False)
+        repman.ask("maintenance", server.address, on=False)
+        repman.ask("start-server", server.address)
+    shared_world_with_api.restore()
+
+
+def act(world: World, server: Server, action: str, status: int = 200, **parameters: object) -> str:
+    """An action on a server, as clients ask for it; returns the codes of a refusal or the status of the receipt."""
+    answer = Api(world).post(f"servers/{server.entry.name}/{action}", **parameters)
+    assert answer.status_code == status, answer.text
+    told = answer.json()
+    return " ".join(reason["code"] for reason in told["reasons"]) or str(told["status"])
 
 
 def test_a_held_server_is_left_alone_also_by_the_next_monitor(world: World) -> None:
@@ -55,9 +89,9 @@ def reasons(receipt: Receipt) -> list[str]:
 
 def test_a_stopped_server_stays_stopped_until_it_is_started(world: World) -> None:
     repman, stopped = world.repman, world.replicas[0]
-    assert reasons(repman.ask("stop-server", world.writer.address)) == ["is-writer"]
+    assert act(world, world.writer, "actions/stop", 409) == "is-writer"
     with world.traffic() as traffic:
-        repman.done("stop-server", stopped.address, user="ann")
+        assert act(world, stopped, "actions/stop") == "done"
         assert not world.alive(stopped)
         seen = repman.looked()
         assert state(seen, stopped) is ServerState.MAINTENANCE
@@ -71,8 +105,9 @@ def test_a_stopped_server_stays_stopped_until_it_is_started(world: World) -> Non
         assert "stopped-on-purpose" in codes(repman.looked())
         assert not world.alive(stopped)
         traffic.flows(50)
-        repman.done("start-server", stopped.address)
+        assert act(world, stopped, "actions/start") == "done"
         world.healthy()
+    assert act(world, stopped, "actions/start") == "unchanged"
     assert "stopped-on-purpose" not in codes(repman.snapshot)
     world.nothing_lost(traffic)
 
@@ -80,8 +115,8 @@ def test_a_stopped_server_stays_stopped_until_it_is_started(world: World) -> Non
 def test_the_writer_is_stopped_by_force_after_a_switchover(world: World) -> None:
     repman, old = world.repman, world.writer
     with world.traffic() as traffic:
-        receipt = repman.done("stop-server", old.address, force=True, user="ann")
-        assert receipt.new_writer == world.only_open().address != old.address
+        assert act(world, old, "actions/stop", force="true") == "done"
+        assert world.only_open() is not old
         assert not world.alive(old)
         traffic.flows(50)
         assert repman.plans()[0].plan.kind == "switchover"
@@ -94,7 +129,8 @@ def test_the_cluster_is_closed_for_writes_and_opened_again(world: World) -> None
     repman, writer, replica = world.repman, world.writer, world.replicas[0]
     assert reasons(repman.ask("read-only", replica.address, on=False)) == ["not-the-writer"]
     assert repman.ask("read-only", replica.address, on=True).status == "unchanged"
-    repman.done("read-only", writer.address, on=True, user="ann")
+    assert act(world, replica, "actions/toogle-read-only", 409) == "not-the-writer"
+    assert act(world, writer, "actions/toogle-read-only") == "done"
     assert not any(world.is_open(server) for server in world.servers)
     repman.kill()
     world.restarted()
@@ -113,29 +149,29 @@ def test_the_cluster_is_closed_for_writes_and_opened_again(world: World) -> None
     repman.done("read-only", writer.address, on=False)
     assert world.only_open() is writer
     world.healthy()
-    repman.done("read-only", writer.address, toggle=True)
+    assert act(world, writer, "actions/toggle-read-only") == "done"
     assert not world.is_open(writer)
-    repman.done("read-only", writer.address, toggle=True)
+    assert act(world, writer, "actions/toggle-read-only") == "done"
     world.healthy()
 
 
 def test_stopped_replication_stays_stopped(world: World) -> None:
     repman, stopped, other = world.repman, *world.replicas
     with world.traffic() as traffic:
-        repman.done("stop-replication", stopped.address, user="ann")
+        assert act(world, stopped, "actions/stop-slave") == "done"
         traffic.flows(50)
         for _ in range(3):
             seen = repman.looked()
         assert "replication-stopped" in codes(seen)
         told = stopped.replica()
         assert (told["Slave_IO_Running"], told["Slave_SQL_Running"]) == ("No", "No")
-        assert reasons(repman.ask("stop-replication", other.address)) == ["last-acker"]
+        assert act(world, other, "actions/stop-slave", 409) == "last-acker"
         assert reasons(repman.ask("stop-replication", world.writer.address)) == ["is-writer"]
         world.restarted()
         repman.looked()
         assert stopped.replica()["Slave_IO_Running"] == "No"
         assert repman.ask("stop-replication", stopped.address).status == "unchanged"
-        repman.done("start-replication", stopped.address)
+        assert act(world, stopped, "actions/start-slave") == "done"
         world.healthy()
         assert repman.ask("start-replication", stopped.address).status == "unchanged"
     world.nothing_lost(traffic)
@@ -144,20 +180,20 @@ def test_stopped_replication_stays_stopped(world: World) -> None:
 def test_replication_is_removed_and_built_again(world: World) -> None:
     repman, alone = world.repman, world.replicas[0]
     with world.traffic() as traffic:
-        repman.done("reset-replication", alone.address, user="ann")
+        assert act(world, alone, "actions/reset-slave-all") == "done"
         for _ in range(3):
             repman.looked()
         assert alone.replica() is None
         assert not world.is_open(alone)
         traffic.flows(50)
-        repman.done("start-replication", alone.address)
+        assert act(world, alone, "actions/start-slave") == "done"
         world.healthy()
     world.nothing_lost(traffic)
 
 
 def test_a_transaction_that_cannot_be_applied_is_skipped(world: World) -> None:
     repman, replica, writer = world.repman, world.replicas[0], world.writer
-    assert reasons(repman.ask("skip-event", replica.address)) == ["no-applier-error"]
+    assert act(world, replica, "actions/skip-replication-event", 409) == "no-applier-error"
     writer.write("CREATE DATABASE IF NOT EXISTS skipping", "CREATE TABLE skipping.t (id INT PRIMARY KEY)")
     writer.write("INSERT INTO skipping.t VALUES (1), (2)")
     wait_until(lambda: replica.as_root("SELECT COUNT(*) FROM skipping.t") == ((2,),), 10, "the rows")
@@ -165,8 +201,9 @@ def test_a_transaction_that_cannot_be_applied_is_skipped(world: World) -> None:
     writer.write("DELETE FROM skipping.t WHERE id = 1")
     writer.write("INSERT INTO skipping.t VALUES (3)")
     repman.until(lambda seen: state(seen, replica) is ServerState.SLAVE_ERR, "the error")
-    receipt = repman.done("skip-event", replica.address)
-    assert "may differ" in receipt.sentence
+    answer = Api(world).get(f"servers/{replica.entry.name}/actionsskip-replication-event")
+    assert answer.status_code == 200, answer.text
+    assert "may differ" in answer.json()["sentence"]
     world.healthy()
     assert replica.as_root("SELECT id FROM skipping.t ORDER BY id") == ((2,), (3,))
     writer.write("DROP DATABASE skipping")
@@ -174,11 +211,11 @@ def test_a_transaction_that_cannot_be_applied_is_skipped(world: World) -> None:
 
 def test_a_binary_log_is_emptied_and_the_position_stays(world: World) -> None:
     repman, replica, writer = world.repman, world.replicas[0], world.writer
-    assert reasons(repman.ask("reset-binlog", replica.address)) == ["needs-force"]
-    assert "has-replicas" in reasons(repman.ask("reset-binlog", writer.address, force=True))
+    assert act(world, replica, "actions/reset-master", 409) == "needs-force"
+    assert act(world, writer, "actions/reset-master", 409, force="true") == "has-replicas"
     with world.traffic() as traffic:
         traffic.flows(50)
-        repman.done("reset-binlog", replica.address, force=True)
+        assert act(world, replica, "actions/reset-master", force="true") == "done"
         assert [row[0] for row in replica.run("SHOW BINARY LOGS")] == ["binlog.000001"]
         traffic.flows(50)
         world.healthy()
@@ -191,16 +228,17 @@ def test_a_binary_log_is_emptied_and_the_position_stays(world: World) -> None:
 def test_a_rated_server_is_preferred_or_ignored(world: World) -> None:
     repman, first, second = world.repman, *world.replicas
     assert reasons(repman.ask("rate", first.address, rating="odd")) == ["unknown-rating"]
-    repman.done("rate", second.address, rating="preferred")
+    assert act(world, second, "actions/set-prefered") == "done"
+    assert act(world, second, "actions/set-preferred") == "unchanged"
     world.restarted()
     assert repman.looked().server(second.address).policy.preferred == 0  # type: ignore[union-attr]
     repman.done("switchover")
     assert world.only_open() is second
     world.healthy()
-    repman.done("rate", first.address, rating="ignored")
+    assert act(world, first, "actions/set-ignored") == "done"
     assert reasons(repman.ask("switchover", first.address)) == ["candidate-unfit"]
     for server in (first, second):
-        repman.done("rate", server.address, rating="unrated")
+        assert act(world, server, "actions/set-unrated") == "done"
     assert all(view.policy.electable and view.policy.preferred is None for view in repman.looked().servers)
 
 
@@ -212,8 +250,8 @@ def test_every_server_is_restarted_one_after_the_other(world: World) -> None:
     repman.done("maintenance", world.replicas[0].address, on=False)
     world.healthy()
     with world.traffic() as traffic:
-        receipt = repman.ask("rolling-restart", user="ann")
-        assert receipt.status == "started", receipt
+        answer = Api(world).post("actions/rolling")
+        assert (answer.status_code, answer.json()["status"]) == (200, "started"), answer.text
         assert repman.ask("rolling-restart").status == "unchanged"
         repman.until(lambda seen: seen.rolling is None and not seen.in_failover, "every server to be restarted", 60)
         traffic.flows(50)
@@ -224,10 +262,61 @@ def test_every_server_is_restarted_one_after_the_other(world: World) -> None:
     world.nothing_lost(traffic)
 
 
+def test_a_rolling_restart_is_left_off(world: World) -> None:
+    api, repman = Api(world), world.repman
+    assert api.post("actions/cancel-rolling-restart").json()["status"] == "unchanged"
+    assert api.post("actions/rolling").json()["status"] == "started"
+    assert api.post("actions/cancel-rolling-restart").json()["status"] == "done"
+    before = len(repman.plans())
+    world.healthy()
+    for _ in range(3):
+        assert repman.looked().rolling is None
+    assert [
+        plan.plan.kind for plan in repman.plans()[: len(repman.plans()) - before] if plan.plan.kind == "restart"
+    ] == []
+
+
+def test_maintenance_takes_a_server_out_of_service(world: World) -> None:
+    repman, replica = world.repman, world.replicas[0]
+    assert act(world, world.writer, "actions/maintenance", 409) == "is-writer"
+    assert act(world, replica, "actions/maintenance") == "done"
+    assert replica.address not in repman.snapshot.routes.readers
+    assert act(world, replica, "actions/set-maintenance") == "unchanged"
+    assert act(world, replica, "actions/del-maintenance") == "done"
+    assert act(world, replica, "actions/del-maintenance") == "unchanged"
+    assert act(world, replica, "actions/set-maintenance") == "done"
+    assert act(world, replica, "actions/maintenance") == "done"
+    world.healthy()
+    answer = Api(world).post("servers/nobody/actions/maintenance")
+    assert (answer.status_code, answer.text) == (500, "Server Not Found")
+
+
+def test_a_server_is_promoted_by_its_own_path(world: World) -> None:
+    wished = world.replicas[-1]
+    assert act(world, wished, "actions/switchover") == "done"
+    assert world.only_open() is wished
+    assert act(world, wished, "actions/switchover") == "unchanged"
+    world.healthy()
+
+
+def test_a_client_waits_until_every_database_answers(world: World) -> None:
+    api, replica = Api(world), world.replicas[0]
+    assert api.get("actions/waitdatabases").status_code == 200
+    replica.kill()
+    world.repman.until(lambda seen: state(seen, replica) is ServerState.FAILED, "the death")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(api.get, "actions/waitdatabases")
+        assert not waiting.done()
+        replica.start()
+        answer = waiting.result(30)
+    assert (answer.status_code, answer.json()["status"]) == (200, "done")
+    world.healthy()
+
+
 def test_availability_is_counted_anew(world: World) -> None:
     repman = world.repman
     counted = repman.looked().watched_seconds
-    repman.done("reset-availability")
+    assert Api(world).post("actions/reset-sla").status_code == 200
     assert repman.looked().watched_seconds < counted
 
 

@@ -8,7 +8,7 @@ from repman.web.shapes.common import BOOLEAN, REASON, STRING, array, each, one_o
 RECEIPT = record(
     {
         "error": STRING,
-        "status": one_of("done", "unchanged", "refused", "failed", "preview"),
+        "status": one_of("done", "started", "unchanged", "refused", "failed", "preview"),
         "reasons": array(REASON),
         **each("sentence plan writer", STRING),
     },

@@ -23,9 +23,9 @@ def switchover(call: Call) -> Response:
     """Move the writer's role to the wished or the best replica."""
     command = Command(CommandKind.SWITCHOVER, call.cluster.policy.name, server=wished_server(call), user=call.user.name)
     receipt = _ask(call, command, 2 * call.cluster.policy.switchover_timeout + _MARGIN)
-    if receipt.status == "refused" and (_told_dead(receipt) or _seen_dead(call)):
+    if receipt.status == "refused" and (told_dead(receipt) or _seen_dead(call)):
         return replies.text("Master failed", 400)
-    return _answer(receipt)
+    return answer(receipt)
 
 
 def failover(call: Call) -> Response:
@@ -37,7 +37,7 @@ def failover(call: Call) -> Response:
         force=flag("force"),
         user=call.user.name,
     )
-    return _answer(_ask(call, command, call.cluster.policy.failover_timeout + _MARGIN))
+    return answer(_ask(call, command, call.cluster.policy.failover_timeout + _MARGIN))
 
 
 def bootstrap(call: Call) -> Response:
@@ -57,19 +57,19 @@ def bootstrap(call: Call) -> Response:
         topology=topology,
         user=call.user.name,
     )
-    return _answer(_ask(call, command, call.cluster.policy.failover_timeout + _MARGIN))
+    return answer(_ask(call, command, call.cluster.policy.failover_timeout + _MARGIN))
 
 
 def cleanup(call: Call) -> Response:
     """Remove replication from all servers."""
     command = Command(CommandKind.CLEANUP, call.cluster.policy.name, clean=flag("clean"), user=call.user.name)
-    return _answer(_ask(call, command, call.cluster.policy.failover_timeout + _MARGIN))
+    return answer(_ask(call, command, call.cluster.policy.failover_timeout + _MARGIN))
 
 
 def reset_failover_control(call: Call) -> Response:
     """Set the counter of automatic failovers back to zero."""
     command = Command(CommandKind.RESET_FAILOVER_CONTROL, call.cluster.policy.name, user=call.user.name)
-    return _answer(_ask(call, command, _QUICK))
+    return answer(_ask(call, command, _QUICK))
 
 
 def plan(call: Call) -> Response:
@@ -87,7 +87,7 @@ def plan(call: Call) -> Response:
     )
     receipt = _ask(call, command, _QUICK)
     if receipt.preview is None:
-        return _answer(receipt)
+        return answer(receipt)
     return replies.document({**render_receipt(receipt), **receipt.preview})
 
 
@@ -95,7 +95,7 @@ def _ask(call: Call, command: Command, timeout: float) -> Receipt:
     return call.house.ask(command, timeout)
 
 
-def _answer(receipt: Receipt) -> Response:
+def answer(receipt: Receipt) -> Response:
     """200 only when the wish is fulfilled."""
     document = render_receipt(receipt)
     if receipt.status == "refused":
@@ -105,7 +105,8 @@ def _answer(receipt: Receipt) -> Response:
     return replies.document(document)
 
 
-def _told_dead(receipt: Receipt) -> bool:
+def told_dead(receipt: Receipt) -> bool:
+    """Whether it was refused because there is no living writer."""
     return any(code == "writer-failed" for code, _ in receipt.refusals)
 
 
