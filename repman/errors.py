@@ -16,6 +16,7 @@
     ├── WorkerDown            the worker does not answer on its socket; jobs and live reads wait for it
     ├── HostError             a host of databases refused, or what was run there failed
     │   └── HostUnreachable   ... because nobody could log in there in time
+    ├── LookFailed            a look into a server, or a small act on it, did not succeed; says why and what to do
     ├── JobFailed             a job did not reach its aim; says what it left and what to do
     │   └── JobCancelled      ... because somebody asked it to end
     └── SandboxError          a local database process could not be made, started or stopped
@@ -94,6 +95,17 @@ class MonitorDown(RepmanError):
 
 class WorkerDown(RepmanError):
     """The worker process does not answer on its socket."""
+
+
+class LookFailed(RepmanError):
+    """A look into a server, or a small act on it, did not succeed."""
+
+    def __init__(self, sentence: str, code: str = "failed", status: str = "failed") -> None:
+        self.code = code
+        """A word for programs."""
+        self.status = status
+        """One of `repman.model.work.Reply.status`."""
+        super().__init__(sentence)
 
 
 class JobFailed(RepmanError):
