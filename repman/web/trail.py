@@ -60,7 +60,7 @@ def recorded(
                 source=_clean(request.remote_addr or "", 64),
                 method=request.method,
                 path=_clean(shown_path(rule, arguments), _LONGEST),
-                arguments=_clean(" ".join(_arguments(declared)), _LONGEST),
+                arguments=_clean(" ".join(_arguments(declared, _names_no_secret(arguments))), _LONGEST),
                 cluster=_clean(arguments.get("cluster", ""), 255),
                 server=_clean(_server(arguments), 255),
                 status=told.status_code if told is not None else status,
@@ -74,13 +74,14 @@ def recorded(
 
 def shown_path(rule: str, arguments: Mapping[str, str]) -> str:
     """The path of a request without secrets: a setting's value stands in it only when the setting is none."""
-    hidden = "value" in arguments and not any(_is_harmless(word) for word in arguments.values())
+    hidden = not _names_no_secret(arguments)
     return _PART.sub(lambda part: MASK if hidden and part[1] == "value" else arguments.get(part[1], part[0]), rule)
 
 
-def _is_harmless(word: str) -> bool:
-    option = BY_NAME.get(ALIASES.get(word, word))
-    return option is not None and not option.secret
+def _names_no_secret(arguments: Mapping[str, str]) -> bool:
+    """Whether a part of the path names an option that is no secret, so that a value beside it is none either."""
+    words = [ALIASES.get(word, word) for name, word in arguments.items() if name not in ("cluster", "value")]
+    return any(word in BY_NAME and not BY_NAME[word].secret for word in words)
 
 
 def _server(arguments: Mapping[str, str]) -> str:
@@ -89,11 +90,11 @@ def _server(arguments: Mapping[str, str]) -> str:
     return arguments.get("server") or arguments.get("proxy") or ""
 
 
-def _arguments(declared: Collection[str]) -> Iterator[str]:
+def _arguments(declared: Collection[str], open_value: bool) -> Iterator[str]:
     for name, value in sorted(_given().items()):
         if name in declared:
-            shown = MASK if name == "value" or _SECRET.search(name) else str(value)[:_LONGEST_VALUE]
-            yield f"{name}={shown}"
+            hidden = _SECRET.search(name) or (name == "value" and not open_value)
+            yield f"{name}={MASK if hidden else str(value)[:_LONGEST_VALUE]}"
 
 
 def _given() -> dict[str, Any]:

@@ -59,6 +59,7 @@ NOBODY, EXPIRED, REVOKED = "nobody", "expired", "revoked"
 def url(route: Route) -> str:
     """The route's path with values; the probes for replicas are given one."""
     values = VALUES | ({"server": "db2", "port": "3302"} if "slave" in route.path.rpartition("/")[2] else {})
+    values |= {"name": "failover-limit"} if "settings" in route.path else {}
     return re.sub(r"<(?:[^<>]*:)?(\w+)>", lambda found: values.get(found[1], found[1]), route.path)
 
 
@@ -129,6 +130,12 @@ def test_every_rule_of_the_application_is_in_the_table(installation: Installatio
 def test_only_these_routes_are_public() -> None:
     checks = {route.path for route in probes.ROUTES}
     assert {route.path for route in ROUTES if route.grant == PUBLIC} == PUBLIC_PATHS | checks
+
+
+def test_only_these_acts_ask_for_no_grant() -> None:
+    """They are about the caller alone."""
+    acts = {route.path for route in ROUTES if not route.safe and route.grant in (ANY, PUBLIC)}
+    assert acts == {"/api/login", "/api/logout", "/api/users/password"}
 
 
 def test_every_grant_exists() -> None:
