@@ -21,6 +21,7 @@ from repman.config.saved import (
     Override,
     Tables,
     changing,
+    fingerprint,
     read_tables,
     saved_path,
     section_of,
@@ -28,6 +29,7 @@ from repman.config.saved import (
     with_override,
     write_whole,
 )
+from repman.config.secrets import read_key, seal
 from repman.config.settings import Source
 from repman.config.values import coerce
 from repman.errors import ConfigError, SettingFixed, UnknownSetting
@@ -158,13 +160,24 @@ def _override(before: Merged, wish: Wish, option: Option, author: str, now: str)
     """What is to be kept for a wish, None when nothing; raises ValueError with a sentence."""
     if wish.value is None:
         return None
-    if option.secret:
-        raise ValueError("is a secret and cannot be saved; write it into a file that only repman may read")
     value = coerce(option, today(wish.name, wish.value(_section(before, wish.cluster))))
     told = before.files.get((wish.cluster, option.name))
-    if told is not None and told.value == value:
+    if value == (option.default if told is None else told.value):
         return None
+    if option.secret:
+        key = read_key(Path(str(before.service["monitoring-key-path"].value)))
+        return Override(_sealed(value, key), author, now, None if told is None else fingerprint(told.value))
     return Override(_plain(value), author, now, None if told is None else _plain(told.value))
+
+
+def _sealed(value: Value, key: bytes) -> object:
+    """A secret as it may stand in a file: of ``user:password`` the password is encrypted, else all of it."""
+
+    def one(text: str) -> str:
+        user, colon, password = text.partition(":")
+        return f"{user}:{seal(password, key)}" if colon else seal(text, key)
+
+    return [one(text) for text in value] if isinstance(value, tuple) else one(str(value))
 
 
 def _plain(value: Value) -> object:

@@ -72,7 +72,7 @@ class Live:
 
     def restart_needed(self, cluster: str = "") -> tuple[str, ...]:
         """The options of the cluster (of the installation for none) that wait for a restart of repman."""
-        settings = self._settings.merged
+        settings = self.settings.merged
         if settings is None or self._began is None:
             return ()
         now = settings.clusters.get(cluster, {}) if cluster else settings.service

@@ -6,10 +6,10 @@ from functools import partial
 
 from repman.config.option import Kind, Option
 
-_servers = partial(Option, group="Servers")
-_replication = partial(Option, group="Replication")
+_servers = partial(Option, group="Servers", live=True)
+_replication = partial(Option, group="Replication", live=True)
 _balancer = partial(Option, group="Balancer", live=True)
-_haproxy = partial(Option, group="HAProxy")
+_haproxy = partial(Option, group="HAProxy", live=True)
 _probes = partial(Option, group="Answers of probes", live=True)
 
 SURROUNDINGS_OPTIONS: tuple[Option, ...] = (
@@ -40,21 +40,18 @@ SURROUNDINGS_OPTIONS: tuple[Option, ...] = (
         name="db-servers-prefered-master",
         kind=Kind.LIST,
         default=(),
-        live=True,
         help="Servers that are preferred as writer, best first. Among equally advanced candidates the first wins.",
     ),
     _servers(
         name="db-servers-ignored-hosts",
         kind=Kind.LIST,
         default=(),
-        live=True,
         help="Servers that are never made the writer.",
     ),
     _servers(
         name="db-servers-ignored-readonly",
         kind=Kind.LIST,
         default=(),
-        live=True,
         help="Servers on which `read_only` is not enforced while they are replicas.",
     ),
     _servers(
@@ -73,7 +70,6 @@ SURROUNDINGS_OPTIONS: tuple[Option, ...] = (
         default=1.0,
         at_least=0.05,
         at_most=86400,
-        live=True,
         help="Seconds a server has to answer one look.",
         upstream="3600",
         because="a server that does not answer a status query for a second has to be judged, not waited for",
@@ -91,7 +87,6 @@ SURROUNDINGS_OPTIONS: tuple[Option, ...] = (
         name="replication-multi-tier-slave",
         kind=Kind.BOOL,
         default=False,
-        live=True,
         help="Replicas of replicas may stay so. False: they are attached to the writer.",
     ),
     _replication(
@@ -100,7 +95,6 @@ SURROUNDINGS_OPTIONS: tuple[Option, ...] = (
         default=0.5,
         at_least=0.05,
         at_most=3600,
-        live=True,
         help="Heartbeat period that repman writes into every replication channel. Together with "
         "`failover-silence-periods` it decides how soon a frozen writer is noticed.",
         upstream="3",
@@ -110,7 +104,6 @@ SURROUNDINGS_OPTIONS: tuple[Option, ...] = (
         name="force-slave-readonly",
         kind=Kind.BOOL,
         default=True,
-        live=True,
         help="A replica found writable is made read-only.",
     ),
     _balancer(

@@ -14,7 +14,10 @@ over what a file said when it was made, and gives way when that file says someth
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import hmac
 import os
+import secrets
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -26,6 +29,7 @@ import tomli_w
 
 from repman.config.files import exists
 from repman.config.names import current_name
+from repman.config.option import Value
 from repman.errors import ConfigError
 
 _HEAD = "# Settings that were changed at run time.  repman writes this file: change them through its API.\n\n"
@@ -46,7 +50,7 @@ class Override:
     at: str
     """When: UTC, ISO 8601."""
     over: object = field(default=None, repr=False)
-    """What a file said at that time; None when no file did."""
+    """What a file said at that time, of a secret its `fingerprint`; None when no file did."""
 
 
 def override_in(raw: object) -> Override | None:
@@ -54,6 +58,23 @@ def override_in(raw: object) -> Override | None:
     if not isinstance(raw, dict) or "value" not in raw or not raw.keys() <= {"value", "by", "at", "over"}:
         return None
     return Override(raw["value"], str(raw.get("by", "")), str(raw.get("at", "")), raw.get("over"))
+
+
+def fingerprint(value: Value, salt: str = "") -> str:
+    """By which a secret is known again without being shown."""
+    salt = salt or secrets.token_hex(16)
+    text = ",".join(value) if isinstance(value, tuple) else str(value)
+    digest = hashlib.scrypt(text.encode(), salt=bytes.fromhex(salt), n=2**12, r=8, p=1, dklen=32)
+    return f"{salt}:{digest.hex()}"
+
+
+def is_of(mark: object, value: Value) -> bool:
+    """Whether that is a fingerprint of the secret."""
+    salt, colon, _ = str(mark).partition(":")
+    try:
+        return bool(colon) and hmac.compare_digest(fingerprint(value, salt), str(mark))
+    except ValueError:
+        return False
 
 
 def saved_path(datadir: Path, cluster: str) -> Path:

@@ -5,7 +5,19 @@ A test walks the application and finds each rule here, closed without a token an
 
 from __future__ import annotations
 
-from repman.web.routes import actions, description, front, jobs, probes, reads, scenarios, server_actions, users
+from repman.web.routes import (
+    actions,
+    description,
+    front,
+    jobs,
+    probes,
+    provisioning,
+    reads,
+    scenarios,
+    server_actions,
+    settings,
+    users,
+)
 from repman.web.routes.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -16,7 +28,9 @@ ROUTES: tuple[Route, ...] = (
     *server_actions.ROUTES,
     *jobs.ROUTES,
     *scenarios.ROUTES,
+    *settings.ROUTES,
     *users.ROUTES,
+    *provisioning.ROUTES,
     *probes.ROUTES,
 )
 

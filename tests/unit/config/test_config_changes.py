@@ -12,6 +12,8 @@ from repman.config import load, read
 from repman.config.changes import Wish, change, forget_outdated, given
 from repman.config.findings import Layer
 from repman.config.live import Live
+from repman.config.secrets import make_key
+from repman.config.settings import Credential
 from repman.errors import ConfigError, SettingFixed, UnknownSetting
 
 NOW = "2026-11-21T05:30:00Z"
@@ -106,7 +108,7 @@ def test_what_was_saved_plainly_before_is_kept_beside_it(configured):
         ("failover-drain-timeout", "500", "is longer than failover-timeout"),
         ("db-servers-hosts", "db1:3306,db1:3306", "twice"),
         ("db-servers-ignored-hosts", "db1,db2,db3", "names every server"),
-        ("db-servers-credential", "root:new", "is a secret"),
+        ("db-servers-credential", "root:new", "repman keygen"),
     ],
 )
 def test_a_bad_value_changes_nothing(configured, name, value, told):
@@ -117,6 +119,18 @@ def test_a_bad_value_changes_nothing(configured, name, value, told):
         changed(configured, name, value)
     assert files(configured) == before
     assert "root:new" not in str(raised.value)
+
+
+def test_a_secret_is_saved_encrypted_and_gives_way_like_any_other(configured):
+    key = configured.directory / "key"
+    configured.cluster(default=f'monitoring-key-path = "{key}"\n')
+    make_key(key)
+    changed(configured, "db-servers-credential", "root:brand-new")
+    assert "brand-new" not in saved(configured).read_text()
+    assert "pw-of-repman" not in saved(configured).read_text()
+    assert configured.load()[0].clusters[0].database == Credential("root", "brand-new")
+    configured.write(configured.main.read_text().replace("pw-of-repman", "pw-of-tomorrow"))
+    assert configured.load()[0].clusters[0].database == Credential("repman", "pw-of-tomorrow")
 
 
 def test_every_mistake_of_several_wishes_is_told(configured):
