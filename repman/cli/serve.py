@@ -25,6 +25,7 @@ from repman.cli import supervisor
 from repman.cli.loading import ConfigOption, SetOption, load_settings
 from repman.cli.logs import start_logging
 from repman.cli.pidfile import claim, forget
+from repman.cli.reloading import in_background
 from repman.cli.supervisor import ChildSpec, Supervisor
 from repman.config.settings import Settings
 
@@ -58,7 +59,11 @@ def serve(config: ConfigOption = None, values: SetOption = None, pid_dir: PidDir
         common = _arguments(config, values, pids)
         wanted = [name for name in _GRACE if name != "web" or service.http_server]
         children = [ChildSpec(name, _argv(name, common), _GRACE[name]) for name in wanted]
-        parent = Supervisor(children, on_death=lambda name, pid: forget(pids, name, pid))
+        parent = Supervisor(
+            children,
+            on_death=lambda name, pid: forget(pids, name, pid),
+            on_hangup=lambda: in_background(settings),
+        )
         _log.info(
             "serving datadir=%s rundir=%s http=%s:%d probes=%s:%d",
             service.datadir,

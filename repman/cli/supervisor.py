@@ -70,6 +70,8 @@ class Supervisor:
     clock: Clock = field(default_factory=SystemClock)
     on_death: Callable[[str, int], None] = lambda name, pid: None
     """Called with name and process id of a child that ended."""
+    on_hangup: Callable[[], None] = lambda: None
+    """Called on SIGHUP; must not take long, as nobody looks after the children meanwhile."""
     _children: list[_Child] = field(default_factory=list)
 
     def start(self) -> None:
@@ -173,10 +175,8 @@ def run(supervisor: Supervisor) -> None:
             while True:
                 came = wait(supervisor.turn())
                 if signal.SIGHUP in came:
-                    _log.info(
-                        "SIGHUP noted: log files are reopened by themselves; "
-                        "restart repman to apply a changed configuration"
-                    )
+                    _log.info("SIGHUP noted: the configuration is read again; log files are reopened by themselves")
+                    supervisor.on_hangup()
                 if ended := ends.intersection(came):
                     _log.info("stopping signal=%s", min(ended).name)
                     return

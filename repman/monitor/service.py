@@ -43,6 +43,7 @@ def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     monitor.start()
+    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=monitor.reload, daemon=True).start())
     stop.wait()
     monitor.stop()
 
@@ -107,6 +108,7 @@ class Monitor:
             try:
                 wanted = self._live.reload()
             except ConfigError as error:
+                LOG.error("the configuration has mistakes and is not used: %s", "; ".join(error.mistakes))
                 mistakes = tuple(("configuration", mistake) for mistake in error.mistakes)
                 return Receipt("refused", "The configuration has mistakes, so nothing was changed.", mistakes)
             logging.getLogger().setLevel(wanted.service.log_level)
