@@ -66,7 +66,9 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
     made.publish(shop.snapshot())
     yield made
     history.close()
-    made.app.extensions["repman"].history.close()
+    house = made.app.extensions["repman"]
+    for store in (house.history, house.audit, house.directory.store):
+        store.close()
 
 
 @pytest.fixture
