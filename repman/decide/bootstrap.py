@@ -46,9 +46,15 @@ def bootstrap(view: View, topology: str, wanted: str = "", clean: bool = False) 
     )
 
 
-def cleanup(view: View) -> Proposal:
-    """Remove replication, binary logs and positions from every server; all end read-only, data stays."""
+def cleanup(view: View, force: bool = False) -> Proposal:
+    """Remove replication, binary logs and positions from every server; all end read-only, data stays.
+
+    Where writes would stop by it, and nobody said that the cluster is there to be tested, only by force.
+    """
     refusals = [*may_act(view), *_missing(view), *nobody_held(view)]
+    if view.life is Life.OPEN and not (force or view.policy.test):
+        sentence = f"{view.name(view.writer)} takes writes: they would stop until a bootstrap; force this"
+        refusals.append(Refusal("needs-force", sentence, view.writer))
     if refusals:
         return Proposal(refusals=tuple(refusals))
     steps = (*_close_all(view), *(Step(StepKind.CLEAN, address) for address in view.policy.addresses))

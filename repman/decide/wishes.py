@@ -58,7 +58,7 @@ _PLAYBOOKS: Mapping[CommandKind, Playbook] = {
     CommandKind.SWITCHOVER: lambda view, command: switchover(view, command.server),
     CommandKind.FAILOVER: _failover,
     CommandKind.BOOTSTRAP: lambda view, command: bootstrap(view, command.topology, command.server, command.clean),
-    CommandKind.CLEANUP: lambda view, command: cleanup(view),
+    CommandKind.CLEANUP: lambda view, command: cleanup(view, command.force),
     CommandKind.RESET_FAILOVER_CONTROL: _reset_failover_control,
     CommandKind.MAINTENANCE: maintenance,
     CommandKind.HOLD: hold,

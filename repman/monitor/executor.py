@@ -18,7 +18,7 @@ from repman.decide.witness import Life
 from repman.engines.base import ClusterDriver
 from repman.errors import JournalError, RepmanError
 from repman.model.decision import Routes
-from repman.model.memory import Memory
+from repman.model.memory import Memory, ServerMemory
 from repman.model.observation import ClusterSeen
 from repman.model.plan import FenceOutcome, Outcome, Plan, PlanKind, Step, StepKind
 from repman.model.policy import ClusterPolicy
@@ -279,7 +279,10 @@ class Executor:
         elif step.kind in (StepKind.SEMI_SYNC_OFF, StepKind.SEMI_SYNC_ON):
             memory = replace(memory, degraded=step.kind is StepKind.SEMI_SYNC_OFF)
         elif step.kind is StepKind.CLEAN:
-            memory = Memory(memory.cluster, failovers=memory.failovers, last_failover=memory.last_failover)
+            rated = tuple(ServerMemory(one.address, rating=one.rating) for one in memory.servers)
+            memory = Memory(
+                memory.cluster, servers=rated, failovers=memory.failovers, last_failover=memory.last_failover
+            )
         progress.memory = wished(memory, step)
 
     def _keep_fresh(self, progress: Progress) -> None:

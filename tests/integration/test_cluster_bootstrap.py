@@ -64,7 +64,10 @@ def test_a_cluster_is_built_from_nothing_refused_with_data_and_cleaned(fresh: Wo
         traffic.flows(20)
     fresh.nothing_lost(traffic)
 
-    cleaned = api.act("replication/cleanup")
+    asked = api.act("replication/cleanup")
+    assert (asked.status_code, [reason["code"] for reason in asked.json()["reasons"]]) == (409, ["needs-force"])
+    assert fresh.only_open() is before
+    cleaned = api.act("replication/cleanup?force=true")
     assert cleaned.status_code == 200, cleaned.text
     assert not any(fresh.is_open(server) for server in fresh.servers)
     assert not any(server.replica() for server in fresh.servers)

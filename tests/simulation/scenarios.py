@@ -181,7 +181,7 @@ def _bootstrap(sim: Simulation) -> None:
 
 def _bootstrap_again(sim: Simulation) -> None:
     sim.ask(3.0, Command(CommandKind.BOOTSTRAP, "c1"))
-    sim.ask(5.0, Command(CommandKind.CLEANUP, "c1"))
+    sim.ask(5.0, Command(CommandKind.CLEANUP, "c1", force=True))
     sim.ask(8.0, Command(CommandKind.BOOTSTRAP, "c1", clean=True))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from simulation.scenarios import SCENARIOS, Scenario
 from simulation.simulator import Simulation
+from simulation.wishes import WISHES
 
 
 def judged(scenario: Scenario, sim: Simulation) -> list[str]:
@@ -26,7 +27,7 @@ def judged(scenario: Scenario, sim: Simulation) -> list[str]:
     "scenario",
     [
         pytest.param(one, id=one.name, marks=[pytest.mark.xfail(reason=one.known, strict=True)] if one.known else [])
-        for one in SCENARIOS
+        for one in (*SCENARIOS, *WISHES)
     ],
 )
 def test_scenario(scenario: Scenario, seed: int) -> None:

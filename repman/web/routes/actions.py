@@ -82,9 +82,10 @@ ROUTES: tuple[Route, ...] = (
         "replication/cleanup",
         actions.cleanup,
         "cluster-replication",
-        "Closes every server and removes replication, binary logs and positions; data stays. **Writes stop**, without "
-        "a question, until a bootstrap: take the grant from whom you would not want to ask for it.",
+        "Closes every server and removes replication, binary logs and positions; data stays. **Writes stop** until a "
+        "bootstrap, so a cluster that takes writes needs `force=true`, or the option `test`.",
         "test_cluster_bootstrap.py::test_a_cluster_is_built_from_nothing_refused_with_data_and_cleaned",
+        (wishes.FORCE,),
     ),
     Route(
         f"{CLUSTER}/plan/<kind>",

@@ -62,7 +62,7 @@ def bootstrap(call: Call) -> Response:
 
 def cleanup(call: Call) -> Response:
     """Remove replication from all servers."""
-    command = Command(CommandKind.CLEANUP, call.cluster.policy.name, clean=flag("clean"), user=call.user.name)
+    command = Command(CommandKind.CLEANUP, call.cluster.policy.name, force=flag("force"), user=call.user.name)
     return answer(_ask(call, command, call.cluster.policy.failover_timeout + _MARGIN))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from repman.model.memory import Memory, ServerMemory
+from repman.model.memory import Memory, Rating, RollingRestart, ServerMemory
 from repman.model.observation import (
     ClusterSeen,
     Inventory,
@@ -213,6 +213,13 @@ def remembered(memory: Memory, words: Words) -> Memory:
     return replace(memory, **_values(Memory, {key: value for key, value in words.items() if key not in LETTERS}))
 
 
+def _rolling(words: Words) -> RollingRestart:
+    """``home``, ``current`` and ``moved_at`` as they are, ``runs`` by letter."""
+    runs = tuple((address(letter), boot) for letter, boot in words["runs"].items())
+    current = address(words["current"]) if words.get("current") else ""
+    return RollingRestart("ann", runs, address(words["home"]), words["moved_at"], current)
+
+
 _ADDRESSES = ("writer", "condemned")
 _POSITIONS = ("writer_position", "highest_received", "exposed")
 
@@ -221,6 +228,10 @@ def _values(kind: type, words: Words) -> Words:
     known = {field.name for field in fields(kind)}
     assert set(words) <= known, f"memory has no {sorted(set(words) - known)}"
     values = dict(words)
+    if "rating" in values:
+        values["rating"] = Rating(values["rating"])
+    if "rolling" in values:
+        values["rolling"] = _rolling(values["rolling"])
     for key in _ADDRESSES:
         if values.get(key):
             values[key] = address(values[key])

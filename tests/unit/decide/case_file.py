@@ -148,6 +148,7 @@ def told(key: str, decision: Decision, life: str) -> Any:
         "degraded": lambda: decision.memory.degraded,
         "ackers": lambda: " ".join(letters(one.address) for one in decision.memory.servers if one.acker),
         "done": lambda: letters(decision.done),
+        "rolling": lambda: letters(decision.memory.rolling.current) if decision.memory.rolling else "none",
         "held": lambda: " ".join(letters(one.address) for one in decision.memory.servers if one.held),
         "failovers": lambda: decision.memory.failovers,
     }

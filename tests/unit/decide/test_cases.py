@@ -39,6 +39,7 @@ def test_there_are_cases_of_every_decision() -> None:
     assert rooms >= {
         *("witness", "election", "guards", "failover", "reopen", "switchover", "bootstrap", "cleanup"),
         *("repair", "routes", "states", "steps", "charge", "protection", "holding"),
+        *("service", "replicating", "access", "rating", "rolling"),
     }
 
 
