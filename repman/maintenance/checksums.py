@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from repman.errors import JobFailed
 from repman.maintenance.course import Course
-from repman.maintenance.session import Session, identifier
+from repman.maintenance.session import Session, identifier, interruptible
 from repman.maintenance.surroundings import Surroundings
-from repman.maintenance.upkeep import interruptible, user_tables
+from repman.maintenance.upkeep import user_tables
 from repman.model.job import Job
 
 _TRIES = 5
+_STATEMENT_SECONDS = 3600.0
 _CATCH_UP = 30
 """Whole seconds that a replica may take to catch up for one table."""
 
@@ -47,8 +48,11 @@ def compare(job: Job, course: Course, around: Surroundings) -> dict[str, object]
     different: list[Difference] = []
     busy: list[str] = []
     with contextlib.ExitStack() as open_:
-        writer = open_.enter_context(interruptible(course, around.account(snapshot.writer)))
-        others = {each: open_.enter_context(interruptible(course, around.account(each))) for each in replicas}
+        writer = open_.enter_context(interruptible(course, around.account(snapshot.writer), _STATEMENT_SECONDS))
+        others = {
+            each: open_.enter_context(interruptible(course, around.account(each), _STATEMENT_SECONDS))
+            for each in replicas
+        }
         tables = user_tables(writer)
         course.step(f"comparing {len(tables)} tables", len(tables) * len(others))
         for schema, table in tables:

@@ -13,7 +13,7 @@ from repman.maintenance import archive
 from repman.maintenance.compression import Compression
 from repman.maintenance.course import Course
 from repman.maintenance.dump import DumpInspector, completed
-from repman.maintenance.session import Account, Session, identifier, option_file, session
+from repman.maintenance.session import Account, Session, identifier, interruptible, option_file, session
 
 SYSTEM = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
 ACCOUNTS = "accounts.sql"
@@ -79,12 +79,12 @@ def command(course: Course, account: Account, wishes: DumpWishes, databases: Seq
 
 
 @contextlib.contextmanager
-def tables_unchanged(account: Account, wanted: bool) -> Iterator[None]:
+def tables_unchanged(course: Course, account: Account, wanted: bool) -> Iterator[None]:
     """While the block runs, no table of that server is altered, made or dropped; rows go on changing."""
     if not wanted:
         yield
         return
-    with session(account) as held:
+    with interruptible(course, account, 600.0) as held:
         for stage in ("START", "FLUSH", "BLOCK_DDL"):
             held.run(f"BACKUP STAGE {stage}")
         yield
@@ -116,7 +116,7 @@ def back_up(
         source = look(at)
         replica = bool(at.rows("SHOW ALL SLAVES STATUS"))
     # On a writer that would keep the applications from altering tables for as long as the dump takes.
-    with tables_unchanged(account, wishes.lock_ddl and replica):
+    with tables_unchanged(course, account, wishes.lock_ddl and replica):
         dump_accounts(course, account, wishes, directory / ACCOUNTS)
         course.step(f"dumping {len(source.databases)} databases of {account.address}", source.size)
         crc = archive.write(course, command(course, account, wishes, source.databases), compression, path)

@@ -48,7 +48,7 @@ def back_up(job: Job, course: Course, around: Surroundings, name: str, partial: 
         *(["--compress"] if wishes.compress else []),
     ]
     logical.dump_accounts(course, account, logical.DumpWishes(), partial / logical.ACCOUNTS)
-    with logical.tables_unchanged(account, wishes.lock_ddl and replica), course.programs():
+    with logical.tables_unchanged(course, account, wishes.lock_ddl and replica), course.programs():
         course.step(f"dumping {len(source.databases)} databases of {job.server}", source.size)
         child = course.start(argv)
         course.finish(child)

@@ -18,7 +18,7 @@ from repman.maintenance.course import Course
 from repman.maintenance.dump import DumpInspector, completed
 from repman.maintenance.places import Place
 from repman.maintenance.reach import missing, oldest_kept
-from repman.maintenance.session import Session, identifier, session
+from repman.maintenance.session import Session, identifier, interruptible, session
 from repman.maintenance.surroundings import Surroundings
 from repman.model.backup import Backup, BackupMethod
 from repman.model.command import CommandKind
@@ -161,9 +161,10 @@ class _Reseed:
             assert place is not None
             return self._lay_out(backup, place), []
         self._bring_up(place)
+        self.course.step(f"emptying {self.name}")
         self._destroys()
         account = self.around.account(self.server)
-        with session(account, 3600.0) as at:
+        with interruptible(self.course, account, 3600.0) as at:
             empty(at)
         if backup is None:
             position, complaints = self._pour()
@@ -176,7 +177,7 @@ class _Reseed:
             else:
                 logical.load(self.course, account, compression, path)
             position = backup.gtid
-        with session(account, 600.0) as at:
+        with interruptible(self.course, account, 600.0) as at:
             settle(at, position)
         return position, complaints
 
@@ -237,7 +238,7 @@ class _Reseed:
         course.step(f"starting {self.name} on its new data")
         place.start()
         self._await_answer()
-        with session(self.around.account(self.server), 600.0) as at:
+        with interruptible(course, self.around.account(self.server), 600.0) as at:
             settle(at, position)
         return position
 

@@ -107,6 +107,24 @@ def session(account: Account, seconds: float = _ANSWER_SECONDS) -> Iterator[Sess
             connection.close()
 
 
+@contextlib.contextmanager
+def interruptible(course: Course, account: Account, seconds: float) -> Iterator[Session]:
+    """A session whose statement is killed when the job is told to end; each may take so many seconds.  Raises JobFailed."""
+    with session(account, seconds) as at:
+        number = int(at.value("CONNECTION_ID()"))
+
+        def kill() -> None:
+            with contextlib.suppress(JobFailed), session(account, 10.0) as other:
+                other.run(f"KILL {number:d}")
+
+        with course.when_told(kill):
+            try:
+                yield at
+            except JobFailed:
+                course.check()
+                raise
+
+
 def words(error: Exception) -> str:
     """An error of the driver for people."""
     if isinstance(error, pymysql.Error) and len(error.args) > 1:

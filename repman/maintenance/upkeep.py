@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from repman.errors import JobFailed
 from repman.maintenance.course import Course
 from repman.maintenance.logical import SYSTEM
-from repman.maintenance.session import Account, Session, identifier, session
+from repman.maintenance.session import Session, identifier, interruptible
 from repman.maintenance.surroundings import Surroundings
 from repman.model.job import Job, JobKind
 
@@ -41,7 +41,7 @@ def keep_up(job: Job, course: Course, around: Surroundings, turns: Turns) -> dic
     """OPTIMIZE or ANALYZE every table of the job's server.  Raises JobFailed with the tables that were not done."""
     verb = "OPTIMIZE" if job.kind is JobKind.OPTIMIZE else "ANALYZE"
     account = around.account(job.server)
-    with turns.mine(course, around.name), interruptible(course, account) as at:
+    with turns.mine(course, around.name), interruptible(course, account, _STATEMENT_SECONDS) as at:
         tables = user_tables(at)
         complaints = []
         course.step(f"{verb} of {len(tables)} tables", len(tables), stall=_STATEMENT_SECONDS)
@@ -63,21 +63,3 @@ def user_tables(at: Session) -> list[tuple[str, str]]:
         tuple(SYSTEM),
     )
     return [(str(schema), str(table)) for schema, table in rows]
-
-
-@contextlib.contextmanager
-def interruptible(course: Course, account: Account) -> Iterator[Session]:
-    """A session whose statement is killed when the job is told to end.  Raises JobFailed."""
-    with session(account, _STATEMENT_SECONDS) as at:
-        number = int(at.value("CONNECTION_ID()"))
-
-        def kill() -> None:
-            with contextlib.suppress(JobFailed), session(account, 10.0) as other:
-                other.run(f"KILL {number:d}")
-
-        with course.when_told(kill):
-            try:
-                yield at
-            except JobFailed:
-                course.check()
-                raise

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from repman.state.backups import BackupReader
 from repman.state.jobs import JobStore, OpenJobs
 from repman.web.call import House
+from repman.web.render.jobs import cluster_keys, server_keys
 
 
 def jobs(house: House) -> JobStore:
@@ -23,6 +26,19 @@ def open_jobs(house: House) -> OpenJobs:
 def backups(house: House) -> BackupReader:
     """The catalogue of backups; cheap to ask."""
     return _backups(house.settings.service.datadir)
+
+
+def with_cluster_keys(house: House, name: str, document: dict[str, Any], listed: bool = False) -> dict[str, Any]:
+    """A cluster's document with what backups and jobs say of it; in lists of clusters without the backups."""
+    found = backups(house).backups(name)
+    keys = cluster_keys(found, open_jobs(house).of(name))
+    return {**document, **keys, **({"backupList": {}} if listed else {})}
+
+
+def with_server_keys(house: House, name: str, documents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Servers' documents with what backups and jobs say of them."""
+    found, running = backups(house).backups(name), open_jobs(house).of(name)
+    return [{**document, **server_keys(str(document["url"]), found, running)} for document in documents]
 
 
 @cache

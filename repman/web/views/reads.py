@@ -6,7 +6,7 @@ from flask import Response
 
 from repman.state import codec
 from repman.state.publication import age
-from repman.web import replies
+from repman.web import replies, work
 from repman.web.call import Call
 from repman.web.parameters import count
 from repman.web.render.cluster import render_cluster
@@ -38,7 +38,12 @@ def clusters(call: Call) -> Response:
     house = call.house
     datadir = str(house.settings.service.datadir)
     pairs = zip(call.snapshots(), call.settings().clusters, strict=True)
-    documents = [render_cluster(snapshot, cluster, house.users, datadir) for snapshot, cluster in pairs]
+    documents = [
+        work.with_cluster_keys(
+            house, cluster.policy.name, render_cluster(snapshot, cluster, house.users, datadir), listed=True
+        )
+        for snapshot, cluster in pairs
+    ]
     return replies.document(sorted(documents, key=lambda document: str(document["name"])))
 
 
@@ -46,7 +51,8 @@ def cluster(call: Call) -> Response:
     """One cluster."""
     house = call.house
     datadir = str(house.settings.service.datadir)
-    return replies.document(render_cluster(call.snapshot(), call.cluster, house.users, datadir))
+    document = render_cluster(call.snapshot(), call.cluster, house.users, datadir)
+    return replies.document(work.with_cluster_keys(house, call.cluster.policy.name, document))
 
 
 def cluster_status(call: Call) -> Response:
@@ -63,17 +69,23 @@ def settings(call: Call) -> Response:
 
 def servers(call: Call) -> Response:
     """All servers."""
-    return replies.document(render_servers(call.snapshot()))
+    return replies.document(
+        work.with_server_keys(call.house, call.cluster.policy.name, render_servers(call.snapshot()))
+    )
 
 
 def writer(call: Call) -> Response:
     """The writer, or null."""
-    return replies.document(render_writer(call.snapshot()))
+    document = render_writer(call.snapshot())
+    found = [] if document is None else work.with_server_keys(call.house, call.cluster.policy.name, [document])
+    return replies.document(found[0] if found else None)
 
 
 def replicas(call: Call) -> Response:
     """All replicas."""
-    return replies.document(render_replicas(call.snapshot()))
+    return replies.document(
+        work.with_server_keys(call.house, call.cluster.policy.name, render_replicas(call.snapshot()))
+    )
 
 
 def proxies(call: Call) -> Response:
