@@ -46,7 +46,7 @@ def _users(values: Values, findings: Findings) -> list[str]:
                 findings.mistake(f"{name}: the account {account.user} is given twice", origin)
             if (account.user, account.password) == ("admin", "repman"):
                 findings.warn(
-                    f"{name}: everybody knows this password of admin; choose another before others can reach the API",
+                    f"{name}: everybody knows this password of admin, so it opens from this machine only; choose another",
                     origin,
                 )
             users.append(account.user)

@@ -1,4 +1,4 @@
-"""Journal and history on a real PostgreSQL, which the test starts for itself."""
+"""Journal, history, accounts and audit trail on a real PostgreSQL, which the test starts for itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from repman.model.memory import Memory
 from repman.model.plan import Outcome, Plan, PlanKind, Step, StepKind
 from repman.model.position import MariadbGtid
 from repman.model.snapshot import Event
+from repman.state.accounts import Account, AccountStore
+from repman.state.audit import AuditTrail, Entry
 from repman.state.history import Crash, History
 from repman.state.journal import Journal
 
@@ -198,3 +201,42 @@ def test_history(server: Postgresql) -> None:
     assert history.events("shop", 100) == events[::-1]
     assert history.crashes("shop") == (crash,)
     history.close()
+
+
+def test_accounts_and_revoked_tokens(server: Postgresql) -> None:
+    one, other = AccountStore(server.url), AccountStore(server.url)
+    assert one.shared
+    one.change("ann", "admin", lambda _: Account("ann", "hash", {"": frozenset({"db-logs"})}))
+    one.revoke("token", 1e12)
+    one.revoke("old", 1.0)
+    one.revoke_all("ann")
+
+    def more(number: int) -> None:
+        store = (one, other)[number % 2]
+
+        def add(account: Account | None) -> Account:
+            assert account is not None
+            return replace(account, grants={**account.grants, f"c{number}": frozenset()})
+
+        store.change("ann", "admin", add)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(more, range(12)))
+    known = other.read()
+    assert len(known.accounts["ann"].grants) == 13
+    assert (known.rounds, known.revoked, known.changes) == ({"ann": 1}, {"token", "old"}, 1 + 4 + 12)
+    other.change("ann", "admin", lambda _: None)
+    assert one.read().accounts == {}
+    for store in (one, other):
+        store.close()
+
+
+def test_the_audit_trail(server: Postgresql) -> None:
+    trail = AuditTrail(server.url, keep=5, keep_unproven=5)
+    for number in range(30):
+        trail.append(Entry(1.7e9, f"u{number}", number % 2 == 0, "::1", "POST", "/api/ä", status=200))
+    found = [row for _, row in trail.entries(limit=100)]
+    assert 10 <= len(found) <= 14
+    assert found[0].user == "u29"
+    assert trail.entries("shop") == []
+    trail.close()
