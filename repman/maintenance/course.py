@@ -26,6 +26,7 @@ STALL = 600.0
 _ENDS = 10.0
 """Seconds that an ended program has to be gone."""
 _TAIL = 8000
+_PIPE_BROKE = (-signal.SIGPIPE, 128 + signal.SIGPIPE)
 
 
 @dataclass(slots=True)
@@ -196,7 +197,7 @@ class Course:
         self.check()
         # The one that broke the pipe complains about something; its neighbours only about the pipe.
         bad = [child for child, code in zip(children, codes, strict=True) if code]
-        bad.sort(key=lambda child: child.process.returncode == -signal.SIGPIPE or "errno 32" in child.said())
+        bad.sort(key=lambda child: child.process.returncode in _PIPE_BROKE or "errno 32" in child.said())
         if bad:
             raise JobFailed(f"{bad[0].name} ended with {bad[0].process.returncode}: {bad[0].tail()}")
 

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class _Running:
     job: Job
     course: Course
     saved: Job | None = None
+    future: Future[None] | None = None
 
 
 class JobRunner:
@@ -65,7 +66,13 @@ class JobRunner:
         self._stop_word = "repman's worker was stopped"
         for each in list(self._open.values()):
             each.course.cancel(self._stop_word)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            never_begun = [each for each in self._open.values() if each.future is not None and each.future.cancel()]
+            for each in never_begun:
+                self._save(replace(each.job, state=JobState.INTERRUPTED, error=self._stop_word, ended_at=time.time()))
+                del self._open[each.job.id]
+            self._ended.notify_all()
+        self._pool.shutdown(wait=False)
         deadline = time.monotonic() + _STOP_SECONDS
         with self._lock:
             while self._open and time.monotonic() < deadline:
@@ -87,8 +94,8 @@ class JobRunner:
                         f"{other.course.step_text or 'waiting'}); wait for it or cancel it."
                     )
             self._store.add(job)
-            self._open[job.id] = _Running(job, course)
-        self._pool.submit(self._run, job.id, work)
+            self._open[job.id] = running = _Running(job, course)
+            running.future = self._pool.submit(self._run, job.id, work)
         return job
 
     def cancel(self, identifier: str, sentence: str) -> bool:
@@ -112,7 +119,8 @@ class JobRunner:
             return self._ended.wait_for(lambda: identifier not in self._open, seconds)
 
     def _run(self, identifier: str, work: Work) -> None:
-        running = self._open[identifier]
+        with self._lock:
+            running = self._open[identifier]
         running.job = replace(running.job, state=JobState.RUNNING, started_at=time.time())
         course, job = running.course, running.job
         result: dict[str, object] = {}
