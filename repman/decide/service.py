@@ -80,7 +80,8 @@ def _plan(view: View, reason: str, *steps: Step) -> Plan:
 
 def uncontrolled(view: View, address: str) -> list[Refusal]:
     """The refusal to start or stop a process that is not ours."""
-    if view.policy.server(address).controlled:
+    policy = view.policy.server(address)
+    if policy.controlled or policy.startable:
         return []
     sentence = (
         f"the process of {view.name(address)} is not ours to start or stop: prov-orchestrator does not control it"

@@ -51,7 +51,9 @@ class ServerPolicy:
     keep_read_only_alone: bool = False
     """Never enforce read_only on this replica."""
     controlled: bool = False
-    """An orchestrator can start and kill its process."""
+    """An orchestrator can start and kill its process, at once and without fail: repman does so by itself."""
+    startable: bool = False
+    """An orchestrator can start and stop its process when an operator asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
