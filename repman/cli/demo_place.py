@@ -96,6 +96,7 @@ def write_config(place: Place, sandbox: Sandbox, http_port: int, password: str) 
         "log-file": str(place.log),
         "http-bind-address": "127.0.0.1",
         "http-port": http_port,
+        "api-server": False,
         "probes-bind-address": "127.0.0.1",
         "probes-port": found.probes_port,
         "api-credentials": [f"{USER}:{password}"],

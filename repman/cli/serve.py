@@ -57,7 +57,7 @@ def serve(config: ConfigOption = None, values: SetOption = None, pid_dir: PidDir
     busy = f"repman is already running for the data directory {service.datadir}: stop it first"
     with claim(pids, "serve", locks=service.datadir, sentence=busy):
         common = _arguments(config, values, pids)
-        wanted = [name for name in _GRACE if name != "web" or service.http_server]
+        wanted = [name for name in _GRACE if name != "web" or service.http_server or service.api_server]
         children = [ChildSpec(name, _argv(name, common), _GRACE[name]) for name in wanted]
         parent = Supervisor(
             children,

@@ -12,11 +12,11 @@ from repman.config.build import Values
 from repman.config.checks_accounts import check_accounts
 from repman.config.checks_backup import check_backups
 from repman.config.checks_provisioning import check_provisioning
+from repman.config.checks_listeners import check_listeners
 from repman.config.checks_servers import check_servers, check_servers_of_all
 from repman.config.findings import Findings, Origin
 from repman.config.layers import Merged
 
-_WILDCARDS = frozenset({"0.0.0.0", "::", "[::]", "", "*"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +60,7 @@ def _inert(values: Values, findings: Findings) -> None:
 
 
 def _service(values: Values, findings: Findings) -> None:
-    if values.valid("http-port", "probes-port", "http-bind-address", "probes-bind-address", "http-server"):
-        binds = {values.text("http-bind-address"), values.text("probes-bind-address")}
-        same = values.whole("http-port") == values.whole("probes-port")
-        if same and values.flag("http-server") and (len(binds) == 1 or binds & _WILDCARDS):
-            findings.mistake(
-                f"http-port and probes-port are both {values.whole('http-port')}; two processes cannot listen "
-                "there, choose another probes-port",
-                values.origin("probes-port", "http-port"),
-            )
+    check_listeners(values, findings)
     if values.text("monitoring-datadir") == values.text("monitoring-rundir"):
         findings.mistake(
             "monitoring-datadir and monitoring-rundir are the same directory; what must survive and what may be "

@@ -6,12 +6,14 @@ from repman.config.option import Kind, Option, Scope
 from repman.config.options_backup import BACKUP_OPTIONS
 from repman.config.options_cluster import SURROUNDINGS_OPTIONS
 from repman.config.options_decisions import DECISION_OPTIONS
+from repman.config.options_https import HTTPS_OPTIONS
 from repman.config.options_provisioning import PROVISIONING_OPTIONS
 from repman.config.options_scenarios import SCENARIO_OPTIONS
 from repman.config.options_service import SERVICE_OPTIONS
 
 OPTIONS: tuple[Option, ...] = (
     *SERVICE_OPTIONS,
+    *HTTPS_OPTIONS,
     *SURROUNDINGS_OPTIONS,
     *PROVISIONING_OPTIONS,
     *DECISION_OPTIONS,

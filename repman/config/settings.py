@@ -82,6 +82,15 @@ class ServiceSettings:
     http_bind: str = "127.0.0.1"
     http_port: int = 10001
     http_workers: int = 2
+    api_server: bool = False
+    """Whether page and API are served over HTTPS, too."""
+    api_bind: str = "127.0.0.1"
+    api_port: int = 10005
+    https_only: bool = False
+    """Whether protected paths are refused on `http_port`."""
+    ssl_cert: Path | None = None
+    """None: one of our own, kept in `datadir`."""
+    ssl_key: Path | None = None
     probes_bind: str = "127.0.0.1"
     probes_port: int = 10002
     state_url: str = field(default="", repr=False)

@@ -103,11 +103,19 @@ def _admit(house: House, route: Route, arguments: dict[str, str]) -> Response:
     settings = house.live.known if route.grant == PUBLIC and route.safe else house.settings
     if request.method == "HEAD" and not route.safe:
         return replies.error(405, "This path acts; it takes GET and POST, never HEAD.")
+    if settings.service.https_only and route.grant != PUBLIC and not request.is_secure:
+        return _on_https_only(settings)
     caller = None if route.grant == PUBLIC or _opened(settings, route, arguments) else _caller(house, route)
     if caller is not None and not caller.may(route.grant, arguments.get("cluster", EVERYWHERE)):
         return replies.missing_grant(caller.name, route.grant)
     cluster = _cluster(settings, route, arguments)
     return route.view(Call(house, arguments, caller, cluster))
+
+
+def _on_https_only(settings: Settings) -> Response:
+    service = settings.service
+    there = f"https, port {service.api_port}" if service.api_server else "https, which api-server switches on"
+    return replies.error(403, f"Protected paths are served over {there}, only (api-https-bind).")
 
 
 def _caller(house: House, route: Route) -> User:

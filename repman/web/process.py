@@ -1,4 +1,7 @@
-"""The web process: gunicorn inside our own command, threads in a few worker processes."""
+"""The web process: gunicorn inside our own command, threads in a few worker processes.
+
+Plain and HTTPS port belong to the same workers and the same application, so there is one route table for both.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from gunicorn.app.base import BaseApplication
 from repman.config.settings import Settings
 from repman.web import tokens
 from repman.web.app import create_app
+from repman.web.certificate import tls_context
 from repman.web.worker import Worker
 
 _THREADS = 16
@@ -18,7 +22,10 @@ _GRACE = 5
 
 
 def run(settings: Settings) -> None:
-    """Serve page, API and probes on ``http-port`` until SIGTERM."""
+    """Serve page, API and probes on ``http-port`` and ``api-port`` until SIGTERM.
+
+    Raises ConfigError or StateError when the certificate cannot be used.
+    """
     # Made before there are workers, so that a key that cannot be written is reported once and at once.
     tokens.signing_key(settings.service.datadir)
     _Server(settings).run()
@@ -35,6 +42,9 @@ class _Server(BaseApplication):
         """Put our options in the place of gunicorn's; called by it."""
         for name, value in _options(self._settings).items():
             self.cfg.set(name, value)
+        service = self._settings.service
+        if service.api_server:
+            Worker.serve_tls(self.cfg, service.api_port, tls_context(service))
 
     def load(self) -> Any:
         """The application; called by gunicorn in each worker."""
@@ -43,9 +53,10 @@ class _Server(BaseApplication):
 
 def _options(settings: Settings) -> dict[str, Any]:
     service = settings.service
-    host = f"[{service.http_bind}]" if ":" in service.http_bind else service.http_bind
+    plain = [_place(service.http_bind, service.http_port)] if service.http_server else []
+    secure = [_place(service.api_bind, service.api_port)] if service.api_server else []
     return {
-        "bind": f"{host}:{service.http_port}",
+        "bind": [*plain, *secure],
         "workers": service.http_workers,
         "worker_class": Worker,
         "threads": _THREADS,
@@ -62,3 +73,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "forwarder_headers": "",
         "control_socket_disable": True,
     }
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from mariadb_stand import wait_until
 
+from repman.config.option import Scope
+from repman.config.options import BY_NAME
 from repman.errors import MonitorDown, StateError, WorkerDown
 from repman.model.command import Command, CommandKind, Receipt
 from repman.model.snapshot import Snapshot
@@ -42,6 +44,7 @@ def configuration(sandbox: Sandbox, place: Path, rundir: Path, changes: dict[str
         "monitoring-rundir": str(rundir),
         "log-file": str(place / "repman.log"),
         "http-server": False,
+        "api-server": False,
         "probes-port": found.probes_port,
         "api-credentials": [f"admin:{PASSWORD}"],
     }
@@ -63,7 +66,7 @@ def configuration(sandbox: Sandbox, place: Path, rundir: Path, changes: dict[str
         "sandbox-directory": str(sandbox.directory),
     }
     for name, value in changes.items():
-        (default if name in default or name == "http-port" else cluster)[name] = value
+        (default if BY_NAME[name].scope is Scope.SERVER else cluster)[name] = value
     lines = ["[Default]"]
     lines += [f"{name} = {json.dumps(value)}" for name, value in default.items() if value is not None]
     lines += [f"[{CLUSTER}]"]

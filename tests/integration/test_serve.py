@@ -53,6 +53,7 @@ monitoring-datadir = "{self.root}/data"
 monitoring-rundir = "{self.run}"
 log-file = "{self.root}/repman.log"
 http-port = {self.http}
+api-server = false
 probes-port = {self.probes}
 api-credentials = "admin:only-for-this-test"
 [c1]
