@@ -28,7 +28,8 @@ def start_replication(view: View, command: Command) -> Proposal:
         refusals.append(Refusal("no-writer", f"there is no open writer that {name} could follow", address))
     if refusals:
         return Proposal(refusals=tuple(refusals))
-    step = Step(StepKind.RESUME, address) if one.links else Step(StepKind.FOLLOW, address, view.writer, timeout=10.0)
+    in_place = one.links and (view.life is not Life.OPEN or view.policy.multi_tier or one.follows(view.writer))
+    step = Step(StepKind.RESUME, address) if in_place else Step(StepKind.FOLLOW, address, view.writer, timeout=10.0)
     return Proposal(_plan(view, f"asked to start the replication of {name}", step))
 
 

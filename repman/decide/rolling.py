@@ -82,6 +82,8 @@ def next_restart(view: View) -> Proposal:
 
 def _ready(view: View) -> bool:
     """Whether every server is healthy and has caught up, so that the next one may go."""
+    if any(view.stands_still(one.address) for one in view.seen.servers):
+        return False
     late = any(lag_of(view, one) > view.policy.switchover_max_lag for one in view.seen.answering())
     return healthy(view) and settled(view) and not late
 

@@ -178,6 +178,8 @@ def _may_take_down(view: View, plan: Plan, step: Step, fences: Fences) -> list[R
 
 def _may_stop(view: View, plan: Plan, step: Step, fences: Fences) -> list[Refusal]:
     """The open writer is stopped only by a plan that says so from the beginning."""
+    if view.memory.server(step.server).held:
+        return [_refuse("held", f"{view.name(step.server)} {view.why_left_alone(step.server)}", step)]
     forced = plan.kind is PlanKind.SERVICE and plan.old_writer == step.server
     if _target(view, step).open and step.server == view.writer and not forced:
         return [_refuse("is-writer", f"{view.name(step.server)} answers and is the writer", step)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from repman.config.settings import ClusterSettings
+from repman.model.command import Command
 from repman.model.decision import Decision
 from repman.model.policy import ClusterPolicy
 from repman.model.problem import Severity
@@ -59,6 +60,12 @@ def adopted(old: ClusterSettings, new: ClusterSettings, wall: float) -> Event:
         if name not in old.options or old.options[name] != value
     ]
     return Event(wall, "INFO", f"settings changed: {', '.join(changed) or 'a secret'}", code="settings")
+
+
+def granted(command: Command | None, done: str, wall: float) -> Event:
+    """A wish was fulfilled by remembering it."""
+    who = command.user if command is not None and command.user else "an operator"
+    return Event(wall, "INFO", f"{done}, as {who} asked", command.server if command else "", "wish")
 
 
 def begun(progress: Progress, wall: float) -> Event:

@@ -21,7 +21,7 @@ from repman.model.observation import ClusterSeen, ProxySeen
 from repman.model.plan import Plan, PlanKind
 from repman.model.probe import probe_table
 from repman.model.snapshot import Event, Snapshot
-from repman.monitor.chronicle import adopted, begun, ended, news
+from repman.monitor.chronicle import adopted, begun, ended, granted, news
 from repman.monitor.executor import Executor, Report
 from repman.monitor.parting import parting, stays
 from repman.monitor.progress import Progress
@@ -146,6 +146,7 @@ class ClusterLoop:
                 self._steer(seen, decision)
                 if decision.done:  # a wish that a restart must not forget
                     self._around.journal.save_memory(self._memory)
+                    self._tell(granted(command, decision.done, self._clock.wall()))
                     if command is not None and command.kind is CommandKind.RESET_AVAILABILITY:
                         self._publication.count_anew()
             if future is not None:

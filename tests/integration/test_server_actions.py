@@ -225,6 +225,42 @@ def test_a_binary_log_is_emptied_and_the_position_stays(world: World) -> None:
     world.nothing_lost(traffic)
 
 
+def test_the_log_of_a_writer_that_nobody_reads_is_emptied(world: World) -> None:
+    repman, writer = world.repman, world.writer
+    with world.traffic() as traffic:
+        traffic.flows(50)
+        first, second = world.replicas
+        assert act(world, first, "actions/stop") == "done"
+        assert act(world, second, "actions/stop", force="true") == "done"
+        before = writer.value("@@global.gtid_binlog_pos")
+        assert act(world, writer, "actions/reset-master", force="true") == "done"
+        assert world.only_open() is writer
+        assert [row[0] for row in writer.run("SHOW BINARY LOGS")] == ["binlog.000001"]
+        domain, _, number = before.split("-")
+        after = writer.value("@@global.gtid_binlog_pos").split("-")
+        assert (after[0], int(after[2]) >= int(number)) == (domain, True)
+        for replica in (first, second):
+            assert act(world, replica, "actions/start") == "done"
+        repman.until(lambda seen: all(view.seen.answered for view in seen.servers), "all servers")
+
+
+def test_the_last_server_is_stopped_by_force(world: World) -> None:
+    repman, writer = world.repman, world.writer
+    for replica in world.replicas:
+        act(world, replica, "actions/stop", force="true")
+    assert act(world, writer, "actions/stop", 409) == "is-writer"
+    assert act(world, writer, "actions/stop", force="true") == "done"
+    assert not any(world.alive(server) for server in world.servers)
+    for server in world.servers:
+        if server is not writer:
+            assert act(world, server, "actions/start") == "done"
+    repman.until(lambda seen: sum(view.seen.answered for view in seen.servers) == 2, "the replicas")
+    repman.looked()
+    assert not any(world.is_open(server) for server in world.servers), "the writer was stopped on purpose"
+    assert act(world, writer, "actions/start") == "done"
+    world.healthy()
+
+
 def test_a_rated_server_is_preferred_or_ignored(world: World) -> None:
     repman, first, second = world.repman, *world.replicas
     assert reasons(repman.ask("rate", first.address, rating="odd")) == ["unknown-rating"]
