@@ -24,7 +24,7 @@ from repman.state.jobs import JobStore
 from repman.state.snapshots import SnapshotReader
 
 Handler = Callable[[Request], Reply]
-_LOOK_SECONDS = 3.0
+_LOOK_SECONDS = 10.0
 _BALANCER_SECONDS = 20.0
 
 

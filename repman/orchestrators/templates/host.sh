@@ -4,17 +4,13 @@
 
 # The pid of the MariaDB or MySQL server that listens there; nothing when there is none.
 find_server() {
-    inodes=" $(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-        awk -v want="$(printf ':%04X' "$1")" \
-            '$4 == "0A" && substr($2, length($2) - 4) == want { print $10 }' | tr '\n' ' ')"
-    [ "$inodes" = " " ] && return
-    for home in /proc/[0-9]*; do
-        name=$(cat "$home/comm" 2>/dev/null)
-        case $name in mariadbd | mysqld) ;; *) continue ;; esac
-        for link in "$home"/fd/*; do
-            inode=$(readlink "$link" 2>/dev/null) || continue
-            inode=${inode#socket:[}
-            case $inodes in *" ${inode%]} "*) echo "${home#/proc/}"; return ;; esac
+    inodes=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+        awk -v want="$(printf ':%04X' "$1")" '$4 == "0A" && substr($2, length($2) - 4) == want { print $10 }')
+    [ -n "$inodes" ] || return 0
+    for comm in $(grep -lxE 'mariadbd|mysqld' /proc/[0-9]*/comm 2>/dev/null); do
+        links=$(ls -l "${comm%comm}fd" 2>/dev/null)
+        for inode in $inodes; do
+            case $links in *"socket:[$inode]"*) basename "${comm%/comm}"; return ;; esac
         done
     done
     # A listener whose process cannot be seen: another program, or another account's server.
