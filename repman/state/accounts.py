@@ -27,6 +27,7 @@ from sqlalchemy import (
     Text,
     delete,
     event,
+    func,
     insert,
     select,
     update,
@@ -69,6 +70,7 @@ _REVOKED = Table(
     "token_revoked",
     _TABLES,
     Column("id", String(64), primary_key=True),
+    Column("name", String(128), nullable=False, index=True),
     Column("until", Float(53), nullable=False),
 )
 _CHANGES = Table(
@@ -114,8 +116,10 @@ class AccountStore:
     Raises StateError when the database cannot be used; nothing is changed then.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, most_revoked: int = 5000) -> None:
+        """`most_revoked` single tokens of one user are remembered as void."""
         self._url = url
+        self._most_revoked = most_revoked
         self._opening = threading.Lock()
         self._engine: Engine | None = None
 
@@ -172,14 +176,21 @@ class AccountStore:
 
         return self._do(lambda engine: engine.begin(), work)
 
-    def revoke(self, token: str, until: float) -> int:
-        """Declare one token void; it would have expired at `until`, and is forgotten then."""
+    def revoke(self, token: str, name: str, until: float) -> int:
+        """Declare one token of that user void; it would have expired at `until`, and is forgotten then.
+
+        Who revokes more of his tokens than are remembered, loses all of them.
+        """
 
         def work(connection: Connection) -> int:
             number = _count(connection)
             connection.execute(delete(_REVOKED).where(_REVOKED.c.until < time.time()))
-            if connection.execute(select(_REVOKED.c.id).where(_REVOKED.c.id == token)).first() is None:
-                connection.execute(insert(_REVOKED).values(id=token, until=until))
+            mine = _REVOKED.c.name == name
+            if connection.execute(select(func.count()).where(mine)).scalar_one() >= self._most_revoked:
+                connection.execute(delete(_REVOKED).where(mine))
+                _next_round(connection, name)
+            elif connection.execute(select(_REVOKED.c.id).where(_REVOKED.c.id == token)).first() is None:
+                connection.execute(insert(_REVOKED).values(id=token, name=name, until=until))
             return number
 
         return self._do(lambda engine: engine.begin(), work)

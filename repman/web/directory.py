@@ -86,9 +86,9 @@ class Directory:
         """`AccountStore.change`, known to all processes when this returns."""
         self._tell(self.store.change(name, by, decide))
 
-    def revoke(self, token: str, until: float) -> None:
+    def revoke(self, token: str, name: str, until: float) -> None:
         """`AccountStore.revoke`, known to all processes when this returns."""
-        self._tell(self.store.revoke(token, until))
+        self._tell(self.store.revoke(token, name, until))
 
     def revoke_all(self, name: str) -> None:
         """`AccountStore.revoke_all`, known to all processes when this returns."""

@@ -168,3 +168,27 @@ def test_nothing_secret_is_in_what_a_running_repman_shows_and_keeps(served: Worl
     assert [where for where, text in seen.items() if any(secret in text for secret in secrets)] == []
     assert any("accounts.db" in where for where in seen)
     assert admin.post(f"{USERS}/drop", username="ann").status_code == 200
+
+
+def test_rights_are_no_setting_like_others(served: World, api: Api, admin: Session) -> None:
+    grants = "global-settings cluster-settings"
+    assert admin.post("/api/monitor/actions/adduser/tool", password=SECRET, grants=grants).status_code == 200
+    tool = Session(api, "tool")
+    files = ("repman.toml", "data/default.toml")
+
+    def kept() -> list[str]:
+        places = [served.repman.place / name for name in files]
+        return [place.read_text() if place.exists() else "" for place in places]
+
+    before = kept()
+    for place in ("/api/clusters/settings", f"/api/clusters/{CLUSTER}/settings"):
+        for name in ("api-credentials-acl-allow", "api-credentials-acl-discard"):
+            answer = tool.post(f"{place}/actions/set/{name}/admin:db")
+            assert answer.status_code == 403, answer.text
+            assert answer.json()["missing_grant"] == answer.headers["X-Repman-Missing-Grant"]
+            assert "only who holds every grant" in answer.json()["error"]
+    assert tool.post(f"{USERS}/add", username="more", grants="db").status_code == 403
+    assert kept() == before
+    assert tool.post("/api/clusters/settings/actions/set/api-token-timeout/47").status_code == 200
+    assert admin.post("/api/clusters/settings/actions/clear/api-token-timeout").status_code == 200
+    assert admin.post("/api/monitor/actions/dropuser/tool").status_code == 200

@@ -415,10 +415,21 @@ def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
 def test_the_store_forgets_tokens_that_have_expired(tmp_path: Path) -> None:
     store = AccountStore(f"sqlite:///{tmp_path}/accounts.db")
     for number in range(10):
-        store.revoke(f"old{number}", 1.0)
-    store.revoke("new", 1e12)
-    store.revoke("new", 1e12)
+        store.revoke(f"old{number}", "ann", 1.0)
+    store.revoke("new", "ann", 1e12)
+    store.revoke("new", "ann", 1e12)
     assert store.read().revoked == {"new"}
+    store.close()
+
+
+def test_who_revokes_without_end_fills_no_store(tmp_path: Path) -> None:
+    store = AccountStore(f"sqlite:///{tmp_path}/accounts.db", most_revoked=3)
+    store.revoke("his", "bob", 1e12)
+    for number in range(4):
+        store.revoke(f"t{number}", "ann", 1e12)
+    known = store.read()
+    # The four are void still, by the round.
+    assert (known.revoked, known.rounds) == ({"his"}, {"ann": 1})
     store.close()
 
 

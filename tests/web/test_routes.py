@@ -110,7 +110,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
         made[EXPIRED] = create_access_token(ANY, expires_delta=timedelta(seconds=-1))
         made[REVOKED] = tokens.issue(house.users[f"has {GRANTS[0]}"], house.directory, house.key)
         revoked = tokens.read(made[REVOKED], house.key)
-    house.directory.revoke(revoked.id, revoked.until)
+    house.directory.revoke(revoked.id, revoked.user, revoked.until)
     bearers = {name: {"Authorization": f"Bearer {token}"} for name, token in made.items()}
     yield Walk(app.test_client(), house, monitor, bearers | {NOBODY: {}})
     server.close()

@@ -34,8 +34,10 @@ def _of_the_door(route: Route) -> list[Answer]:
     ]
     if route.grant != PUBLIC:
         found.append(Answer(401, "No usable token: `Unauthorised access to this resource: <reason>`.", _TEXT))
-    if route.grant not in (ANY, PUBLIC):
-        found.append(Answer(403, "`No valid ACL`: the grant is missing.", _TEXT))
+    if route.grant != PUBLIC and (route.grant != ANY or "<cluster>" in route.path):
+        found.append(
+            Answer(403, "`No valid ACL`: the grant is missing, or the cluster is not open to the user.", _TEXT)
+        )
         found.append(Answer(403, "The grant is missing, told to a client that asks for JSON.", schema=DENIED))
     if "<cluster>" in route.path:
         found.append(unknown_cluster(route))

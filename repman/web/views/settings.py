@@ -14,7 +14,9 @@ from repman.config.names import current_name
 from repman.config.option import Kind, Option, Scope
 from repman.config.options import BY_NAME
 from repman.errors import ConfigError, SettingFixed, UnknownSetting
+from repman.state.accounts import EVERYWHERE
 from repman.web import changing, replies
+from repman.web.acl import GRANTS
 from repman.web.call import Call
 from repman.web.membership import writer_stays
 from repman.web.parameters import parameters
@@ -22,6 +24,7 @@ from repman.web.render.options import render_option, render_options
 from repman.web.settings_words import IN_BASE64, UNDEFINED, option_name
 
 _GLOBAL = "global-settings"
+_RIGHTS = frozenset({"api-credentials-acl-allow", "api-credentials-acl-discard"})
 _MODES = {"automatic": "manual", "manual": "automatic"}
 
 
@@ -104,6 +107,7 @@ def _changed(call: Call, name: str, raw: str) -> Response:
 
 def _wish(call: Call, name: str, value: Maker | None) -> Response:
     cluster = _scope(call, name)
+    _check_rights(call, name)
     done = changing.carry_out(call, [Wish(cluster, name, value)])
     live = call.house.live
     (_, setting), *_ = done.changed.settings
@@ -138,6 +142,16 @@ def _scope(call: Call, name: str) -> str:
         answer.headers["X-Repman-Missing-Grant"] = _GLOBAL
         replies.stop(answer)
     return ""
+
+
+def _check_rights(call: Call, name: str) -> None:
+    """Rights of configured users are changed only by who holds every grant, so nobody gives himself one."""
+    lacking = sorted(frozenset(GRANTS) - call.user.held(EVERYWHERE))
+    if current_name(name) in _RIGHTS and lacking:
+        sentence = f"{name} gives grants, so only who holds every grant changes it; {call.user.name} lacks: "
+        answer = replies.error(403, sentence + ", ".join(lacking), missing_grant=lacking[0])
+        answer.headers["X-Repman-Missing-Grant"] = lacking[0]
+        replies.stop(answer)
 
 
 def _decoded(raw: str) -> str:

@@ -104,7 +104,7 @@ def logout(call: Call) -> Response:
         directory.revoke_all(call.user.name)
         return replies.document({"sentence": f"All tokens of {call.user.name} are void."})
     token = tokens.read(request.headers.get("Authorization"), call.house.key)
-    directory.revoke(token.id, token.until)
+    directory.revoke(token.id, token.user, token.until)
     return replies.document({"sentence": "This token is void."})
 
 

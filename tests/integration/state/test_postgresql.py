@@ -207,8 +207,8 @@ def test_accounts_and_revoked_tokens(server: Postgresql) -> None:
     one, other = AccountStore(server.url), AccountStore(server.url)
     assert one.shared
     one.change("ann", "admin", lambda _: Account("ann", "hash", {"": frozenset({"db-logs"})}))
-    one.revoke("token", 1e12)
-    one.revoke("old", 1.0)
+    one.revoke("token", "ann", 1e12)
+    one.revoke("old", "ann", 1.0)
     one.revoke_all("ann")
 
     def more(number: int) -> None:
