@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _OWN = re.compile(
-    r"BIND_ADDRESS|HOSTNAME|PORT|SOCKET|SERVER_ID|SERVER_UID|REPORT_\w+|PID_FILE|TMPDIR|DATADIR|\w+_DIR|\w*LOG_FILE|"
+    r"BIND_ADDRESS|HOSTNAME|PORT|SOCKET|SERVER_ID|SERVER_UID|REPORT_\w+|PID_FILE|TMPDIR|DATADIR|\w+_DIR|\w+_DIR_PATH|\w*LOG_FILE|"
     r"LOG_ERROR|\w+_BASENAME|\w+_INDEX|\w+_LOG_FILENAME|TIMESTAMP|RAND_SEED\d|IDENTITY|PSEUDO_THREAD_ID|WSREP_NODE_\w+"
 )
 """What tells a server from the others, and is meant to."""

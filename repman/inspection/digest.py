@@ -14,7 +14,7 @@ _TOKEN = re.compile(
   | (?P<name> `(?:[^`]|``)*` | [^\W\d]\w* )
   | (?P<number> (?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+) )
   | (?P<blank> \s+ )
-  | (?P<mark> . )
+  | (?P<mark> <=>|<>|!=|>=|<=|:=|\|\||&&|<<|>>|@@?|. )
     """,
     re.VERBOSE | re.DOTALL,
 )

@@ -51,6 +51,8 @@ _JOB_RIGHTS = (
     "SET USER",
 )
 """What backup, restore and upkeep need beside the monitor's rights: they read, drop and make whatever there is."""
+_SWITCH_RIGHTS = ("SUPER",)
+"""What switches of logs need: global variables that no smaller right opens."""
 _APPLICATION_RIGHTS = (
     "SELECT",
     "INSERT",
@@ -147,7 +149,7 @@ def copy(datadir: Path, target: Path) -> None:
 
 def _account_statements(monitor: Account, replication: Account, application: Account) -> str:
     granted = (
-        (monitor, (*_MONITOR_RIGHTS, *_JOB_RIGHTS), " WITH GRANT OPTION"),
+        (monitor, (*_MONITOR_RIGHTS, *_JOB_RIGHTS, *_SWITCH_RIGHTS), " WITH GRANT OPTION"),
         (replication, ("REPLICATION SLAVE", "SLAVE MONITOR"), ""),
         (application, _APPLICATION_RIGHTS, ""),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from flask import Response, g
 
@@ -16,6 +16,7 @@ from repman.state.audit import AuditTrail
 from repman.state.history import History
 from repman.state.publication import age
 from repman.state.snapshots import ProbeReader, SnapshotReader
+from repman.state.turnstile import Turnstile
 from repman.web.acl import User
 from repman.web.directory import Directory
 from repman.web.render.empty import unobserved
@@ -41,6 +42,8 @@ class House:
     ask: Ask
     ask_worker: AskWorker
     throttle: LoginThrottle
+    looks: Turnstile = field(default_factory=lambda: Turnstile(whole=8, each=3))
+    """Who may wait for a look into a server: half of the threads at most, and never all of those for one server."""
 
     @property
     def settings(self) -> Settings:

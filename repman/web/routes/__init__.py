@@ -15,6 +15,8 @@ from repman.web.routes import (
     reads,
     scenarios,
     server_actions,
+    server_reads,
+    server_switches,
     settings,
     users,
 )
@@ -26,6 +28,8 @@ ROUTES: tuple[Route, ...] = (
     *reads.ROUTES,
     *actions.ROUTES,
     *server_actions.ROUTES,
+    *server_reads.ROUTES,
+    *server_switches.ROUTES,
     *jobs.ROUTES,
     *scenarios.ROUTES,
     *settings.ROUTES,
