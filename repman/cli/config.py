@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from rich.table import Table
 from repman.config import read
 from repman.config.findings import Findings
 from repman.config.layers import Merged, Setting
+from repman.config.upgrading import Fate, Line, upgrade_report
 from repman.errors import ConfigError
 
 app = typer.Typer(
@@ -77,6 +79,35 @@ def show(
             console.print(_table(name, settings, origin))
     if findings.mistakes:
         _fail(findings.mistakes)
+
+
+@app.command("upgrade-report")
+def upgrade(
+    file: Annotated[Path, typer.Argument(help="replication-manager's main file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what repman makes of a configuration of replication-manager: used, inert, ignored, unknown, differing."""
+    report = upgrade_report(file, {})
+    if as_json:
+        typer.echo(json.dumps(asdict(report), indent=2))
+    else:
+        for fate in Fate:
+            _told(fate, report.of(fate))
+        if report.differences:
+            typer.echo("defaults that differ, of options that the files do not give:")
+        for differs in report.differences:
+            typer.echo(f"  {differs.option}: {differs.ours}, there {differs.theirs}; {differs.because}")
+        for warning in report.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+    if report.mistakes:
+        _fail(report.mistakes)
+
+
+def _told(fate: Fate, lines: tuple[Line, ...]) -> None:
+    typer.echo(f"{fate}: {len(lines)}")
+    for line in lines:
+        place = f"{line.cluster}." if line.cluster else ""
+        typer.echo(f"  {place}{line.written}" + (f": {line.remark}" if line.remark else "") + f"  ({line.where})")
 
 
 def _read(config: Path | None, overrides: list[str] | None) -> tuple[Merged, Findings]:
