@@ -176,6 +176,7 @@ def _servers(values: Values) -> tuple[ServerPolicy, ...]:
             electable=index not in ignored,
             keep_read_only_alone=index in left_alone,
             controlled=values.text("prov-orchestrator") == "local",
+            startable=values.text("prov-orchestrator") == "local" or ssh(values) is not None,
         )
         for index, (host, port) in enumerate(hosts)
     )
