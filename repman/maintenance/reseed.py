@@ -313,11 +313,15 @@ def empty(at: Session) -> None:
 def settle(at: Session, position: str) -> None:
     """Say where the data stand, exactly, and that this server has written nothing itself.  Raises JobFailed."""
     at.run("SET GLOBAL read_only=1")
-    # Events of the writer must not run on its replica.
-    for schema, event in at.rows(
-        "SELECT event_schema, event_name FROM information_schema.events WHERE status = 'ENABLED'"
+    # Events of the writer must not run on its replica; without a word on it, the definer would become ourselves.
+    for schema, event, definer in at.rows(
+        "SELECT event_schema, event_name, definer FROM information_schema.events WHERE status = 'ENABLED'"
     ):
-        at.run(f"ALTER EVENT {identifier(str(schema))}.{identifier(str(event))} DISABLE ON SLAVE")
+        user, _, host = str(definer).rpartition("@")
+        at.run(
+            f"ALTER DEFINER={identifier(user)}@{identifier(host)} "
+            f"EVENT {identifier(str(schema))}.{identifier(str(event))} DISABLE ON SLAVE"
+        )
     at.run("RESET MASTER")
     at.run("SET GLOBAL gtid_slave_pos=%s", position)
     there = at.value("@@gtid_slave_pos")
