@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -10,16 +9,17 @@ from urllib.parse import quote
 
 import requests
 
+from repman.cli.answers import check, sentence
 from repman.cli.exits import ApiUnreachable, NotAuthorised, UsageFailure
 from repman.cli.target import Target
 from repman.cli.tokens import stored_token
-from repman.errors import MonitorDown, Refused, RepmanError, UnknownCluster, UnknownServer
-from repman.model.problem import Refusal
 from repman.model.snapshot import Snapshot
 from repman.state.codec import decode
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
+ACTION_SECONDS = 180.0
+Body = Mapping[str, object]
 _NO_URL = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -30,12 +30,12 @@ _NO_URL = (
 class Api:
     """A session with one API; logs in when first asked for something."""
 
-    def __init__(self, target: Target, action_seconds: float = 180.0) -> None:
+    def __init__(self, target: Target) -> None:
         self.target = target
-        self.action_seconds = action_seconds
         self._token = ""
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc would replace our token, a proxy does not know our hosts
+        self._session.verify = target.cacert or True
         self._session.headers["Accept"] = "application/json"
 
     def login(self) -> str:
@@ -44,7 +44,7 @@ class Api:
         answer = self._send("POST", "/api/login", READ_SECONDS, body=account)
         if answer.status_code in (400, 401, 403, 429):
             told = f"{self.target.url} does not accept the user {self.target.user!r}"
-            raise NotAuthorised(f"{told}: {_sentence(answer)}")
+            raise NotAuthorised(f"{told}: {sentence(answer)}")
         token = self._document(answer).get("token")
         if not isinstance(token, str):
             raise ApiUnreachable(f"{self.target.url}/api/login gave no token: is this repman?")
@@ -52,15 +52,26 @@ class Api:
         return token
 
     def get(self, path: str, **parameters: str) -> Any:
-        """The JSON document at that path; raises what `_check` raises."""
+        """The JSON document at that path; raises what `answers.check` raises."""
         answer = self._send("GET", path, READ_SECONDS, parameters, authorised=True)
-        self._check(answer)
+        check(answer)
         return self._document(answer)
 
-    def act(self, path: str, **parameters: str) -> Any:
-        """Order an action and wait for its end; its JSON document, or {} when the answer has none."""
-        answer = self._send("POST", path, self.action_seconds, parameters, authorised=True)
-        self._check(answer)
+    def act(
+        self,
+        path: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        within: float = ACTION_SECONDS,
+        body: Body | None = None,
+    ) -> Any:
+        """Order an action and wait at most `within` seconds for its end.
+
+        The JSON document of the answer, or {} when it has none.  What is secret goes into the body, because addresses
+        end up in logs.
+        """
+        answer = self._send("POST", path, within, parameters, body, authorised=True)
+        check(answer)
         try:
             return answer.json()
         except ValueError:
@@ -76,7 +87,7 @@ class Api:
         """The cluster's published document, as value and as it came."""
         path = cluster_path(cluster, "snapshot")
         answer = self._send("GET", path, READ_SECONDS, authorised=True)
-        self._check(answer)
+        check(answer)
         try:
             return decode(Snapshot, answer.content), answer.json()
         except ValueError as error:
@@ -89,7 +100,7 @@ class Api:
         path: str,
         seconds: float,
         parameters: Mapping[str, str] | None = None,
-        body: Mapping[str, str] | None = None,
+        body: Body | None = None,
         authorised: bool = False,
     ) -> requests.Response:
         headers = {}
@@ -107,6 +118,8 @@ class Api:
             )
         except _NO_URL as error:
             raise UsageFailure(f"{self.target.url!r} is no URL of an API: {error}") from error
+        except requests.exceptions.SSLError as error:
+            raise ApiUnreachable(_distrust(self.target, error)) from error
         except requests.exceptions.ReadTimeout as error:
             told = f"{self.target.url} did not answer within {seconds:g} s"
             raise ApiUnreachable(f"{told}: look at `repman ctl status` before you try again") from error
@@ -120,28 +133,6 @@ class Api:
             self._token = self.login() if known else stored_token(self.target.url)
         return self._token
 
-    def _check(self, answer: requests.Response) -> None:
-        """Turn an answer that is no success into the error that says what to do."""
-        if answer.ok:
-            return
-        sentence, code = _sentence(answer), answer.status_code
-        if code == 401:
-            raise NotAuthorised(f"{sentence}: log in with `repman ctl login`, or give --user and --password")
-        if code == 403:
-            raise NotAuthorised(f"{sentence}{_missing_grant(answer)}")
-        if code == 409 and (refusals := _refusals(answer)):
-            raise Refused(refusals)
-        if code == 503:
-            raise MonitorDown(sentence)
-        if "no cluster" in sentence.lower():
-            told = sentence.rstrip(".")
-            raise UnknownCluster(f"{told}; `repman ctl status` without --cluster names those there are")
-        if "known" in (fields := _fields(answer)):
-            raise UnknownServer(sentence)
-        if "supported" in fields:
-            raise UsageFailure(sentence)
-        raise RepmanError(f"{sentence} (HTTP {code})")
-
     def _document(self, answer: requests.Response) -> Any:
         try:
             return answer.json()
@@ -152,43 +143,24 @@ class Api:
 
 def cluster_path(cluster: str, *rest: str) -> str:
     """``/api/clusters/{cluster}/...`` with every part quoted."""
-    return "/api/clusters/" + "/".join(quote(os.fsencode(part), safe="") for part in (cluster, *rest))
+    return api_path("clusters", cluster, *rest)
 
 
-def _fields(answer: requests.Response) -> dict[str, Any]:
-    try:
-        document = answer.json()
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
+def api_path(*parts: str) -> str:
+    """``/api/...`` with every part quoted."""
+    return "/api/" + "/".join(quote(os.fsencode(part), safe="") for part in parts)
 
 
-def _sentence(answer: requests.Response) -> str:
-    """What the API said, in its own words."""
-    fields = _fields(answer)
-    for name in ("error", "message", "sentence", "msg"):
-        if isinstance(fields.get(name), str) and fields[name]:
-            return str(fields[name])
-    text = answer.text.strip()
-    html = text.startswith("<")
-    return text.splitlines()[0][:300] if text and not html else f"HTTP {answer.status_code} {answer.reason}"
-
-
-def _missing_grant(answer: requests.Response) -> str:
-    grant = _fields(answer).get("missing_grant") or answer.headers.get("X-Repman-Missing-Grant", "")
-    return f": the grant {grant} is missing" if grant else ""
-
-
-def _refusals(answer: requests.Response) -> tuple[Refusal, ...]:
-    given = _fields(answer).get("reasons", [])
-    refusals = []
-    for item in given if isinstance(given, list) else []:
-        if isinstance(item, dict):
-            text = [str(item.get(name, "")) for name in ("code", "sentence", "server")]
-            refusals.append(Refusal(text[0], text[1] or json.dumps(item), text[2]))
-        else:
-            refusals.append(Refusal("refused", str(item)))
-    return tuple(refusals)
+def _distrust(target: Target, error: Exception) -> str:
+    """Why the talk with an API over HTTPS did not come about, and what to do."""
+    told = f"{target.url}: {_reason(error)}"
+    if "WRONG_VERSION_NUMBER" in str(error):
+        return f"{told}: does that port speak plain HTTP?"
+    if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+        return f"no API at {told}"
+    if target.cacert:
+        return f"{told}: is {target.cacert} the certificate of that API?"
+    return f"{told}: give the certificate that signed it with --cacert or REPMAN_CACERT"
 
 
 def _reason(error: Exception) -> str:

@@ -12,25 +12,48 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from repman.cli import live, screens
+from repman.cli import (
+    ctl_jobs,
+    ctl_reads,
+    ctl_servers,
+    ctl_services,
+    ctl_settings,
+    ctl_tests,
+    ctl_users,
+    live,
+    screens,
+)
+from repman.cli.acting import ToOption, act, order, word
 from repman.cli.api import Api
 from repman.cli.exits import ExitCode, UsageFailure
 from repman.cli.session import Session, with_session
-from repman.cli.tokens import store_token
-from repman.errors import Refused
+from repman.cli.tokens import forget_token, store_token, stored_token
 from repman.model.problem import Refusal
 
 app = typer.Typer(
     help="Ask and steer a running repman through its API.",
     no_args_is_help=True,
     add_completion=False,
-    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 refused (nothing changed), 4 API or monitor unreachable, "
-    "5 not authorised.",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 refused (nothing changed), 4 API, monitor or "
+    "worker unreachable, 5 not authorised, 130 stopped with Ctrl-C.",
 )
 plan_app = typer.Typer(help="Show what an action would do now; changes nothing.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
 
-ToOption = Annotated[str, typer.Option("--to", help="The new writer, by name, id or host:port.")]
+app.add_typer(ctl_servers.app, name="servers")
+app.add_typer(ctl_servers.whole)
+app.add_typer(ctl_jobs.backups, name="backups")
+app.add_typer(ctl_jobs.whole)
+app.add_typer(ctl_jobs.jobs, name="jobs")
+app.add_typer(ctl_reads.app, name="show")
+app.add_typer(ctl_reads.logs, name="logs")
+app.add_typer(ctl_settings.app, name="settings")
+app.add_typer(ctl_users.app, name="users")
+app.add_typer(ctl_users.whole)
+app.add_typer(ctl_tests.app, name="tests")
+app.add_typer(ctl_tests.traffic, name="traffic")
+app.add_typer(ctl_services.app, name="services")
+app.add_typer(ctl_services.proxies, name="proxies")
 
 
 @app.command()
@@ -62,7 +85,7 @@ def topology(session: Session) -> None:
 @with_session
 def switchover(session: Session, to: ToOption = "") -> int:
     """Make another server the writer, without losing a write."""
-    return _act(session, "actions/switchover", to=to)
+    return act(session, "actions", "switchover", to=to)
 
 
 @app.command()
@@ -73,7 +96,7 @@ def failover(
     force: Annotated[bool, typer.Option("--force", help="Replace a living writer too (as a switchover).")] = False,
 ) -> int:
     """Replace a dead writer; refused while it lives."""
-    return _act(session, "actions/failover", to=to, force="true" if force else "")
+    return act(session, "actions", "failover", to=to, force=word(force))
 
 
 @app.command()
@@ -87,8 +110,28 @@ def bootstrap(
     to: Annotated[str, typer.Option("--to", help="The first writer, by name, id or host:port.")] = "",
 ) -> int:
     """Set up replication on servers that have none."""
-    path = f"actions/replication/bootstrap/{topology}"
-    return _act(session, path, to=to, clean="true" if clean else "")
+    return act(session, "actions", "replication", "bootstrap", topology, to=to, clean=word(clean))
+
+
+@app.command()
+@with_session
+def cleanup(session: Session) -> int:
+    """Remove replication from all servers."""
+    return act(session, "actions", "replication", "cleanup")
+
+
+@app.command("reset-failovers")
+@with_session
+def reset_failovers(session: Session) -> int:
+    """Count automatic failovers anew, so that failover-limit lets them be again."""
+    return act(session, "actions", "reset-failover-control")
+
+
+@app.command("reset-availability")
+@with_session
+def reset_availability(session: Session) -> int:
+    """Count the shares of time with a writer, and with protection, anew."""
+    return act(session, "actions", "reset-sla")
 
 
 @plan_app.command("switchover")
@@ -153,40 +196,25 @@ def login(
         session.show(f"Logged in to {target.url} as {user}; the token is in {path}.")
 
 
+@app.command()
+@with_session
+def logout(
+    session: Session,
+    everywhere: Annotated[bool, typer.Option("--everywhere", help="All tokens of yours, wherever they are.")] = False,
+) -> int:
+    """Make the kept token void and forget it."""
+    target = session.api.target
+    if not stored_token(target.url):
+        raise UsageFailure(f"no token of {target.url} is kept here; nothing was changed")
+    done = order(replace(session, api=Api(replace(target, password=""))), "/api/logout", everywhere=word(everywhere))
+    forget_token(target.url)
+    return done
+
+
 def _ask(question: str, how: Callable[[str], str]) -> str:
     if not sys.stdin.isatty():
         raise UsageFailure("give --user and --password (or REPMAN_USER and REPMAN_PASSWORD): nobody can be asked")
     return how(question)
-
-
-def _act(session: Session, path: str, **parameters: str) -> int:
-    """Order an action, show its progress and its end; returns the exit code."""
-    where = session.path(*path.split("/"))
-    try:
-        receipt = live.progress(session, lambda: session.api.act(where, **parameters))
-    except Refused as refused:
-        return _refused(session, refused.refusals)
-    if session.as_json:
-        session.show_json(receipt)
-        return ExitCode.DONE
-    session.show(Text(str(receipt.get("sentence") or "Done."), "green"))
-    snapshot = (
-        live.next_look(session.api, session.cluster) if session.live else session.api.snapshot(session.cluster)[0]
-    )
-    if snapshot.plan and snapshot.plan.id == receipt.get("plan"):
-        session.show(screens.plan_steps(snapshot.plan, screens.names_of(snapshot)))
-    if session.live:
-        session.show(screens.topology(snapshot))
-    return ExitCode.DONE
-
-
-def _refused(session: Session, refusals: tuple[Refusal, ...]) -> int:
-    if session.as_json:
-        reasons = [{"code": each.code, "sentence": each.sentence, "server": each.server} for each in refusals]
-        session.show_json({"status": "refused", "reasons": reasons})
-    else:
-        session.show(screens.refusal_list("Refused; nothing was changed:", refusals))
-    return ExitCode.REFUSED
 
 
 def _preview(session: Session, kind: str, to: str) -> int:

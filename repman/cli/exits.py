@@ -1,13 +1,22 @@
 """Exit codes of every command, and the errors that only the command line knows.
 
-0 done, 1 failed, 2 usage or configuration, 3 refused, 4 monitor or API unreachable, 5 not authorised
+0 done, 1 failed, 2 usage or configuration, 3 refused, 4 monitor, worker or API unreachable, 5 not authorised,
+130 stopped with Ctrl-C
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-from repman.errors import ConfigError, MonitorDown, Refused, RepmanError, UnknownCluster, UnknownServer
+from repman.errors import (
+    ConfigError,
+    MonitorDown,
+    Refused,
+    RepmanError,
+    UnknownCluster,
+    UnknownServer,
+    WorkerDown,
+)
 
 
 class ExitCode(IntEnum):
@@ -20,9 +29,11 @@ class ExitCode(IntEnum):
     REFUSED = 3
     """A guard said no; nothing was changed."""
     UNREACHABLE = 4
-    """The monitor or the API does not answer."""
+    """The monitor, the worker or the API does not answer."""
     UNAUTHORISED = 5
     """Wrong credentials, or a grant is missing."""
+    INTERRUPTED = 130
+    """Ctrl-C: nobody watches any more; what was begun on servers goes on."""
 
 
 class UsageFailure(RepmanError):
@@ -49,6 +60,7 @@ _CODES: tuple[tuple[type[RepmanError], ExitCode], ...] = (
     (Refused, ExitCode.REFUSED),
     (AlreadyRunning, ExitCode.REFUSED),
     (MonitorDown, ExitCode.UNREACHABLE),
+    (WorkerDown, ExitCode.UNREACHABLE),
     (ApiUnreachable, ExitCode.UNREACHABLE),
     (NotAuthorised, ExitCode.UNAUTHORISED),
 )

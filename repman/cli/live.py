@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.rule import Rule
+from rich.spinner import Spinner
 from rich.text import Text
 
 from repman.cli import screens
@@ -89,28 +90,30 @@ def next_look(api: Api, cluster: str, seconds: float = 3.0) -> Snapshot:
     return snapshot
 
 
-def progress(session: Session, action: Callable[[], Any]) -> Any:
-    """Run an action that takes a while; on a terminal show the plan's steps as they are done."""
+def progress(session: Session, action: Callable[[], Any], title: str = "") -> Any:
+    """Run an action that takes a while; on a terminal show its title, and the plan's steps as they are done."""
     if not session.live:
         return action()
     before = _plan_id(session.api, session.cluster)
     watcher = Api(session.api.target)  # a connection of its own: the other one waits for the action
-    with ThreadPoolExecutor(1) as pool, Live(console=session.console, transient=True) as live:
+    head = Spinner("dots", Text(title)) if title else None
+    with ThreadPoolExecutor(1) as pool, Live(head, console=session.console, transient=True) as live:
         running: Future[Any] = pool.submit(action)
         while not running.done():
-            _show_steps(live, watcher, session.cluster, before)
+            _show_steps(live, watcher, session.cluster, before, head)
             _wait(running, PROGRESS_SECONDS)
         return running.result()
 
 
-def _show_steps(live: Live, api: Api, cluster: str, before: str) -> None:
+def _show_steps(live: Live, api: Api, cluster: str, before: str, head: RenderableType | None) -> None:
     try:
         snapshot, _ = api.snapshot(cluster)
     except RepmanError as error:
         live.update(Text(str(error), "yellow"))
         return
     if snapshot.plan and snapshot.plan.id != before:
-        live.update(screens.plan_steps(snapshot.plan, screens.names_of(snapshot)))
+        steps = screens.plan_steps(snapshot.plan, screens.names_of(snapshot))
+        live.update(Group(head, steps) if head else steps)
 
 
 def _wait(running: Future[Any], seconds: float) -> None:

@@ -6,7 +6,8 @@ import functools
 import inspect
 import json
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
@@ -14,9 +15,12 @@ from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
 import typer
 from rich.console import Console
 
+from repman.cli import screens
 from repman.cli.api import Api, cluster_path
-from repman.cli.exits import UsageFailure
+from repman.cli.exits import ExitCode, UsageFailure
 from repman.cli.target import find_target
+from repman.errors import Refused
+from repman.model.problem import Refusal
 
 P = ParamSpec("P")
 
@@ -55,6 +59,19 @@ class Session:
         """Print one JSON document, indented for people and the same for programs."""
         print(json.dumps(document, indent=2, ensure_ascii=False), flush=True)
 
+    def tell(self, sentence: str) -> None:
+        """Say something about the course of things, beside the result: on stderr."""
+        print(sentence, file=sys.stderr, flush=True)
+
+    def refuse(self, refusals: Sequence[Refusal]) -> int:
+        """Show why nothing was changed; returns the exit code."""
+        if self.as_json:
+            reasons = [{"code": each.code, "sentence": each.sentence, "server": each.server} for each in refusals]
+            self.show_json({"status": "refused", "reasons": reasons})
+        else:
+            self.show(screens.refusal_list("Refused; nothing was changed:", refusals))
+        return ExitCode.REFUSED
+
     def _only_one(self) -> str:
         names = self.api.clusters()
         if len(names) != 1:
@@ -78,14 +95,20 @@ def connect(
     ] = None,
     cluster: Annotated[str, typer.Option("--cluster", help="Which cluster; needed when there are several.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    cacert: Annotated[
+        str, typer.Option("--cacert", help="File with the certificate to trust for https. (or REPMAN_CACERT)")
+    ] = "",
 ) -> Session:
     """The session that the options common to all commands describe."""
-    target = find_target(url, user, password, demo)
+    target = find_target(url, user, password, demo, cacert)
     return Session(Api(target), as_json, cluster, Console(highlight=False, width=_width()))
 
 
 def with_session(command: Callable[Concatenate[Session, P], int | None]) -> Callable[..., None]:
-    """Give a command the options of `connect` beside its own; what it returns is the exit code."""
+    """Give a command the options of `connect` beside its own; what it returns is the exit code.
+
+    What is refused is shown with all reasons, the same for every command.
+    """
     common = inspect.signature(connect, eval_str=True)
     own = inspect.signature(command, eval_str=True)
     taken = list(common.parameters)
@@ -93,7 +116,10 @@ def with_session(command: Callable[Concatenate[Session, P], int | None]) -> Call
     @functools.wraps(command)
     def called(**values: Any) -> None:
         session = connect(**{name: values.pop(name) for name in taken})
-        code = command(session, **values)  # type: ignore[call-arg]
+        try:
+            code = command(session, **values)  # type: ignore[call-arg]
+        except Refused as refused:
+            code = session.refuse(refused.refusals)
         if code:
             raise typer.Exit(code)
 

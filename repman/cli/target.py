@@ -1,7 +1,7 @@
 """Where the API is, and as whom to talk to it.
 
 The first that says something wins: the command's options, the environment (``REPMAN_URL``, ``REPMAN_USER``,
-``REPMAN_PASSWORD``, ``REPMAN_PASSWORD_FILE``), the demo (``var/demo/demo.json`` here or in a directory above).
+``REPMAN_PASSWORD``, ``REPMAN_PASSWORD_FILE``, ``REPMAN_CACERT``), the demo (``var/demo/demo.json`` here or in a directory above).
 Credentials of the demo are sent to the demo's address only.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ class Target:
     password: str = field(default="", repr=False)
     cluster: str = ""
     """The demo's cluster, when this is the demo."""
+    cacert: str = ""
+    """File with the certificates to trust, for an API with HTTPS; empty: the authorities that everybody trusts."""
 
 
 def find_target(
@@ -35,6 +38,7 @@ def find_target(
     user: str = "",
     password: str = "",
     demo: Path | None = None,
+    cacert: str = "",
     environment: Mapping[str, str] | None = None,
     start: Path | None = None,
 ) -> Target:
@@ -46,11 +50,22 @@ def find_target(
         raise UsageFailure(f"--demo is at {found.url}, the URL given is {wanted}: give one of the two")
     name = user or told.get("REPMAN_USER", "")
     secret = password or told.get("REPMAN_PASSWORD", "") or _password_file(told)
+    certificates = _certificates(cacert or told.get("REPMAN_CACERT", ""))
     if found:
         name = name or found.user
         secret = secret or (found.password if name == found.user else "")
-        return Target(found.url, name, secret, found.cluster)
-    return Target(wanted or DEFAULT_URL, name, secret)
+        return Target(found.url, name, secret, found.cluster, certificates)
+    return Target(wanted or DEFAULT_URL, name, secret, cacert=certificates)
+
+
+def _certificates(path: str) -> str:
+    """The file's path; raises UsageFailure for one that is not there or holds no certificate."""
+    if path:
+        try:
+            ssl.create_default_context(cafile=path)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageFailure(f"the certificates in {path} cannot be used: {error}") from error
+    return path
 
 
 def _password_file(told: Mapping[str, str]) -> str:

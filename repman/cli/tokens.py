@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -21,12 +22,23 @@ def stored_token(url: str) -> str:
 
 def store_token(url: str, token: str) -> Path:
     """Keep a token; returns the file."""
+    return _write({**_read(), url: token})
+
+
+def forget_token(url: str) -> None:
+    """Keep no token for that API any more."""
+    kept = _read()
+    if kept.pop(url, ""):
+        _write(kept)
+
+
+def _write(tokens: Mapping[str, str]) -> Path:
     path = token_file()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump({**_read(), url: token}, file, indent=1)
+        json.dump(dict(tokens), file, indent=1)
     fresh.replace(path)
     return path
 

@@ -138,6 +138,20 @@ ROUTES: tuple[Route, ...] = (
     ),
     _on_server("toggle-read-only", wish(CommandKind.READ_ONLY, toggle=True), "db-readonly", _READ_ONLY, _CLOSED),
     _on_server(
+        "set-read-only",
+        wish(CommandKind.READ_ONLY),
+        "db-readonly",
+        "Closes the cluster for writes through its writer, or a replica that is writable; nothing when it is so already.",
+        _CLOSED,
+    ),
+    _on_server(
+        "del-read-only",
+        wish(CommandKind.READ_ONLY, on=False),
+        "db-readonly",
+        "Opens the cluster for writes again, through its writer; a replica is never opened.",
+        _CLOSED,
+    ),
+    _on_server(
         "reset-master",
         wish(CommandKind.RESET_BINLOG),
         "db-replication",
