@@ -270,7 +270,10 @@ def _saved(datadir: Path, sections: Mapping[str, Origin], findings: Findings, dr
             read = read_file(path, Layer.SAVED, findings)
         else:
             continue
-        document += Document(tuple(entry for entry in read.entries if entry.section == name), complete=read.complete)
+        # replication-manager keeps what it saved in sections of such names.
+        titles = (name, f"saved-{name or 'default'}")
+        entries = tuple(replace(entry, section=name) for entry in read.entries if entry.section in titles)
+        document += Document(entries, complete=read.complete)
     return document
 
 

@@ -25,21 +25,31 @@ and may have fractions unless the text says otherwise. Lists are written as one 
 | strength | source |
 |---|---|
 | 1 (weakest) | the defaults below |
-| 2 | settings that repman saved when they were changed at run time: `default.toml`, then `<cluster>/<cluster>.toml`, in `monitoring-datadir` |
+| 2 | plain values in `default.toml`, then `<cluster>/<cluster>.toml`, in `monitoring-datadir`, as replication-manager saves them |
 | 3 | the files of the directory named by `include`, then the main file |
-| 4 | environment variables: `REPMAN_FAILOVER_MODE` for all clusters, `REPMAN_<CLUSTER>_FAILOVER_MODE` for one (letters in upper case, everything else `_`) |
-| 5 | flags: `--set failover-mode=manual` for all clusters, `--set <cluster>.failover-mode=manual` for one |
+| 4 | what was changed at run time, through the API: overrides in the files of row 2, with author and time |
+| 5 | environment variables: `REPMAN_FAILOVER_MODE` for all clusters, `REPMAN_<CLUSTER>_FAILOVER_MODE` for one (letters in upper case, everything else `_`) |
+| 6 | flags: `--set failover-mode=manual` for all clusters, `--set <cluster>.failover-mode=manual` for one |
 
 Within one source a cluster's own value wins over the one for all clusters; include directory and main file are
-one source in this respect. What is given in a file, in the environment or by a flag therefore cannot be changed at
-run time: a saved setting never wins over it, and the log says so.
+one source in this respect.
+
+An override remembers what the files said when it was made, and counts as long as they say the same. When a file has
+come to say something else, the file is the newer intention and wins, the log says so, and the next reload forgets the
+override. What the environment or a flag gives cannot be changed at run time. Options marked below as "may change at
+run time" take effect at once in every process; others are saved and wait for a restart, which the API says. Secrets
+are saved encrypted, so they need the key at `monitoring-key-path`.
+
+`config` in the API's objects carries one key for each option below. Options that only replication-manager has are
+absent there: a default that nothing obeys would be no truth. `interactive` stands for `failover-mode = "manual"`.
 
 The main file is the one named by `--config`, else by `REPMAN_CONFIG`, else the first that exists of `repman.toml` in
 the current directory, `/etc/repman/config.toml`, `/etc/replication-manager/config.toml`. Relative paths are relative
 to the file that names them.
 
 `repman config check` reports every mistake at once, with file and line, and exits 2 if there is one. `repman config
-show --origin` says where each value comes from. Secrets are never shown.
+show --origin` says where each value comes from. `repman config upgrade-report FILE` says of each line of a file of
+replication-manager whether it is used, without effect, ignored or unknown. Secrets are never shown.
 """
 
 

@@ -9,8 +9,14 @@ from typing import Any
 
 
 def render_config(options: Mapping[str, object]) -> dict[str, Any]:
-    """Every option under the key that replication-manager's clients know.  Secrets come in masked."""
-    return {config_key(name): _plain(options[name]) for name in sorted(options)}
+    """Every option under the key that replication-manager's clients know.  Secrets come in masked.
+
+    Options that only replication-manager has are absent: a default that nothing obeys would be no truth.
+    """
+    shown = {config_key(name): _plain(options[name]) for name in sorted(options)}
+    if "failover-mode" in options:
+        shown["interactive"] = options["failover-mode"] == "manual"
+    return shown
 
 
 def config_key(option: str) -> str:

@@ -45,6 +45,14 @@ def test_a_saved_setting_never_wins_over_a_file_and_that_is_said(configured):
     )
 
 
+def test_what_replication_manager_saved_is_read(configured):
+    configured.cluster()
+    configured.write("[saved-default]\nmonitoring-ticker = 11\nproxysql = true\n", "data/default.toml")
+    assert tick(configured) == 11
+    configured.write("[saved-c1]\nmonitoring-ticker = 12\n", "data/c1/c1.toml")
+    assert tick(configured) == 12
+
+
 def test_saved_settings_of_clusters_that_are_gone_are_ignored(configured):
     configured.cluster()
     configured.write("[old]\nmonitoring-ticker = 12\n", "data/old/old.toml")
