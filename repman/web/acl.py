@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from repman.config.settings import ServiceSettings
+from repman.model.problem import Problem, Severity
 from repman.state.accounts import EVERYWHERE, Account
 
 PUBLIC = "public"
@@ -82,6 +83,25 @@ class User:
         if grant == ANY:
             return cluster == EVERYWHERE or self.sees(cluster)
         return grant in self.held(cluster)
+
+
+def has_known_password(user: User) -> bool:
+    """Whether this is the account that everybody knows."""
+    return not user.stored and (user.name, user.password) == DEFAULT_PAIR
+
+
+def problems_of(users: Mapping[str, User]) -> tuple[Problem, ...]:
+    """What is wrong with the configured users."""
+    return tuple(
+        Problem(
+            "known-password",
+            Severity.WARNING,
+            f"Everybody knows the password of {user.name}, so it opens from this machine only; choose another.",
+            number="WARN0108",
+        )
+        for user in users.values()
+        if has_known_password(user)
+    )
 
 
 def grants_of(allow: Iterable[str], discard: Iterable[str]) -> frozenset[str]:

@@ -51,7 +51,7 @@ def right(user: User | None, password: str, hashing: bool, stop: Callable[[], bo
     """
     given = password.encode("utf-8", "surrogatepass")
     if not hashing:
-        return _same(user, given) and user is not None
+        return _same(user, given)
     if not _QUEUE.acquire(blocking=False):
         raise Busy
     try:
@@ -61,14 +61,15 @@ def right(user: User | None, password: str, hashing: bool, stop: Callable[[], bo
             if user is not None and user.stored:
                 return _verified(user.password, given)
             _verified(_nobody(), given)
-            return _same(user, given) and user is not None
+            return _same(user, given)
     finally:
         _QUEUE.release()
 
 
 def _same(user: User | None, given: bytes) -> bool:
-    expected = user.password if user is not None and not user.stored else "\0"
-    return hmac.compare_digest(expected.encode(), given)
+    in_clear = user is not None and not user.stored
+    expected = user.password if user is not None and in_clear else ""
+    return hmac.compare_digest(expected.encode(), given) and in_clear
 
 
 def _verified(stored: str, given: bytes) -> bool:

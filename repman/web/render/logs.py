@@ -42,11 +42,14 @@ def render_events(events: Iterable[Event]) -> list[dict[str, Any]]:
     ]
 
 
-def render_alerts(snapshot: Snapshot) -> dict[str, list[dict[str, str]]]:
-    """``topology/alerts``: errors, and everything milder as warnings, each sorted by number."""
+def render_alerts(snapshot: Snapshot, more: Iterable[Problem] = ()) -> dict[str, list[dict[str, str]]]:
+    """``topology/alerts``: errors, and everything milder as warnings, each sorted by number.
+
+    `more` are problems that the monitor does not see.
+    """
     errors: list[dict[str, str]] = []
     warnings: list[dict[str, str]] = []
-    for problem in snapshot.problems:
+    for problem in (*snapshot.problems, *more):
         (errors if problem.severity is Severity.ERROR else warnings).append(render_problem(problem))
     return {
         "errors": sorted(errors, key=lambda alert: alert["number"]),

@@ -10,7 +10,7 @@ import time
 from flask import Response, request
 
 from repman.web import passwords, replies, tokens, trail
-from repman.web.acl import DEFAULT_PAIR, User
+from repman.web.acl import User, has_known_password
 from repman.web.call import Call
 
 LOG = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def prove(call: Call, name: str, password: str) -> User | None:
     if (seconds := wait()) > 0:
         replies.stop(_too_many(seconds))
     user = house.directory.users().get(name)
-    if user is not None and _is_open_to_all(user) and not _is_loopback(request.remote_addr):
+    if user is not None and has_known_password(user) and not _is_loopback(request.remote_addr):
         LOG.warning("the well-known password of %s opens from this machine only; choose another", user.name)
         user = None
     try:
@@ -79,10 +79,6 @@ def source_of(address: str | None) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.IPv6Network((parsed, 64), strict=False))
     return str(parsed)
-
-
-def _is_open_to_all(user: User) -> bool:
-    return not user.stored and (user.name, user.password) == DEFAULT_PAIR
 
 
 def _is_loopback(address: str | None) -> bool:
