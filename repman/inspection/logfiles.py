@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from repman.inspection.digest import Entry
 
 _ERROR = re.compile(
-    r"(?P<date>\d{4}-\d\d-\d\d)[T ]\s*(?P<hour>\d{1,2}):(?P<rest>\d\d:\d\d)\S*\s+\d+\s+\[(?P<level>\w+)\]\s?(?P<text>.*)"
+    r"(?P<date>\d{4}-\d\d-\d\d)[T ]\s*(?P<hour>\d{1,2}):(?P<rest>\d\d:\d\d)\S*\s+\S+\s+\[(?P<level>\w+)\]\s?(?P<text>.*)"
 )
 _LEVELS = {"note": "INFO", "system": "INFO", "warning": "WARN", "error": "ERROR"}
 
@@ -74,14 +74,13 @@ def _entry(at: str, head: list[str], body: list[str]) -> Entry | None:
     if "Query_time" not in figures:
         return None
     schema = found[1] if (found := _SCHEMA.search(told)) else ""
-    statement: list[str] = []
-    for row in body:
-        if not statement and (found := _USE.fullmatch(row.strip())):
-            schema = found[1]
-        elif not statement and (found := _STAMP.fullmatch(row.strip())):
-            at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(int(found[1])))
-        else:
-            statement.append(row)
+    rows = list(body)
+    if rows and (found := _USE.fullmatch(rows[0].strip())):
+        schema = found[1]
+        del rows[0]
+    if rows and (found := _STAMP.fullmatch(rows[0].strip())):
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(int(found[1])))
+        del rows[0]
     return Entry(
         at=at,
         user=found[1] if (found := _USER.search(told)) else "",
@@ -90,7 +89,7 @@ def _entry(at: str, head: list[str], body: list[str]) -> Entry | None:
         locked=float(figures.get("Lock_time", "0")),
         sent=int(figures.get("Rows_sent", "0")),
         examined=int(figures.get("Rows_examined", "0")),
-        statement="\n".join(statement).strip().removesuffix(";"),
+        statement="\n".join(rows).strip().removesuffix(";"),
         full_scan=_told(figures, "Full_scan"),
         temporary=_told(figures, "Tmp_table"),
         temporary_on_disk=_told(figures, "Tmp_table_on_disk"),
