@@ -102,6 +102,8 @@ def reset_binlog(view: View, command: Command) -> Proposal:
     if followers:
         sentence = f"{', '.join(followers)} replicate from {name} and would lose their place in its binary log"
         refusals.append(Refusal("has-replicas", sentence, address))
+    if not command.force:
+        refusals += _cut_off(view, one)
     if not (command.force or view.policy.test):
         sentence = (
             f"the history in the binary log of {name} would be gone: whoever needs it must be reseeded; force this"
@@ -134,6 +136,24 @@ def reset_binlog(view: View, command: Command) -> Proposal:
             assumptions=plan.assumptions,
         )
     )
+
+
+def _cut_off(view: View, one: ServerSeen) -> list[Refusal]:
+    """The servers that would need what is in the writer's binary log when they come back."""
+    if one.address != view.writer or one.executed is None:
+        return []
+    missing = []
+    for other in view.seen.servers:
+        known = other.received if other.answered else view.memory.server(other.address).highest_received
+        if other.address != one.address and (known is None or not known.covers(one.executed)):
+            missing.append(view.name(other.address))
+    if not missing:
+        return []
+    sentence = (
+        f"{', '.join(missing)} have not received all that {view.name(one.address)} has, and could not get it any more: "
+        "let them catch up first, or force this and reseed them"
+    )
+    return [Refusal("would-cut-off", sentence, one.address)]
 
 
 def _against(view: View, one: ServerSeen, own: list[Refusal]) -> list[Refusal]:
