@@ -20,6 +20,7 @@ from repman.state.turnstile import Turnstile
 from repman.web.acl import User
 from repman.web.directory import Directory
 from repman.web.render.empty import unobserved
+from repman.web.renditions import Renditions
 from repman.web.throttle import LoginThrottle
 
 Ask = Callable[[Command, float], Receipt]
@@ -42,6 +43,7 @@ class House:
     ask: Ask
     ask_worker: AskWorker
     throttle: LoginThrottle
+    renditions: Renditions = field(default_factory=Renditions)
     looks: Turnstile = field(default_factory=lambda: Turnstile(whole=8, each=3))
     """Who may wait for a look into a server: half of the threads at most, and never all of those for one server."""
 

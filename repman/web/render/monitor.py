@@ -7,6 +7,8 @@ import platform
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nlargest
+from operator import attrgetter
 from typing import Any
 
 import repman
@@ -17,7 +19,7 @@ from repman.model.snapshot import Snapshot
 from repman.web.acl import GRANTS
 from repman.web.render import vocabulary
 from repman.web.render.config import render_config
-from repman.web.render.logs import newest_first, render_log
+from repman.web.render.logs import render_log
 
 _LOG_LINES = 80
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -39,8 +41,22 @@ class Host:
 
 
 def render_monitor(settings: Settings, snapshots: Sequence[Snapshot], host: Host) -> dict[str, Any]:
-    """Every key of the contract.  The configuration of clusters stands in their own objects."""
+    """Every key of the contract."""
+    return {**monitor_fixed(settings, host), **monitor_moving(snapshots)}
+
+
+def monitor_moving(snapshots: Sequence[Snapshot]) -> dict[str, Any]:
+    """The keys that change with what is observed."""
     published = [snapshot for snapshot in snapshots if snapshot.generation]
+    return {
+        "uuid": published[0].run if published else "",
+        "status": "A" if any(snapshot.active for snapshot in published) else "S",
+        "logs": _logs(snapshots),
+    }
+
+
+def monitor_fixed(settings: Settings, host: Host) -> dict[str, Any]:
+    """The keys that change with the configuration only."""
     return {
         "version": repman.__version__,
         "fullVersion": f"repman-{repman.__version__}",
@@ -50,14 +66,11 @@ def render_monitor(settings: Settings, snapshots: Sequence[Snapshot], host: Host
         "memprofile": "",
         "cpuprofile": "",
         "agents": None,
-        "uuid": published[0].run if published else "",
-        "status": "A" if any(snapshot.active for snapshot in published) else "S",
         "spitBrain": False,
         "clusters": [cluster.policy.name for cluster in settings.clusters],
         "tests": list(NAMES),
         "config": render_config(settings.service.options),
         "Confs": {cluster.policy.name: render_config(cluster.options) for cluster in settings.clusters},
-        "logs": _logs(snapshots),
         "serviceAcl": [{"grant": grant, "enable": False} for grant in GRANTS],
         **_services(),
     }
@@ -66,7 +79,7 @@ def render_monitor(settings: Settings, snapshots: Sequence[Snapshot], host: Host
 def _logs(snapshots: Sequence[Snapshot]) -> dict[str, Any]:
     """The newest lines of all clusters together."""
     owner = {id(event): snapshot.cluster for snapshot in snapshots for event in snapshot.events}
-    newest = newest_first(event for snapshot in snapshots for event in snapshot.events)[:_LOG_LINES]
+    newest = nlargest(_LOG_LINES, (event for snapshot in snapshots for event in snapshot.events), key=attrgetter("at"))
     buffer = [render_log(owner[id(event)], [event])["buffer"][0] for event in newest]
     return {"buffer": buffer, "len": len(buffer), "line": len(buffer)}
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from flask import Response
 
+from repman.config.settings import ClusterSettings
+from repman.model.snapshot import Snapshot
 from repman.state import codec
 from repman.state.publication import age
 from repman.web import replies, work
+from repman.web.acl import problems_of
 from repman.web.call import Call
 from repman.web.parameters import count
 from repman.web.render.cluster import render_cluster
 from repman.web.render.config import render_config
 from repman.web.render.crash import render_crash
+from repman.web.render.jobs import cluster_keys
 from repman.web.render.logs import is_failing, render_alerts, render_events, render_log_lines
-from repman.web.render.monitor import Host, render_monitor
+from repman.web.render.monitor import Host, monitor_fixed, monitor_moving
 from repman.web.render.proxy import render_proxy
 from repman.web.render.server import render_replicas, render_servers, render_writer
+from repman.web.renditions import Rendition, joined, listed, part, reply
 
 _EVENTS = 200
 _MOST_EVENTS = 5000
 _CRASHES = 100
+_HOST = Host.here()
 
 
 def daemon_status(call: Call) -> Response:
@@ -30,29 +36,52 @@ def daemon_status(call: Call) -> Response:
 
 def monitor(call: Call) -> Response:
     """The daemon."""
-    return replies.document(render_monitor(call.settings(), call.snapshots(), Host.here()))
+    settings, snapshots, whose = call.settings(), call.snapshots(), _visible(call)
+    kept = call.house.renditions
+    fixed = kept.get(("monitor", "fixed", whose), (call.house.settings,), lambda: part(monitor_fixed(settings, _HOST)))
+
+    def whole() -> Rendition:
+        return joined(part(monitor_moving(snapshots)), fixed)
+
+    return reply(kept.get(("monitor", whose), (fixed, *snapshots), whole))
 
 
 def clusters(call: Call) -> Response:
     """All clusters, sorted by name."""
-    house = call.house
-    datadir = str(house.settings.service.datadir)
     pairs = zip(call.snapshots(), call.settings().clusters, strict=True)
-    documents = [
-        work.with_cluster_keys(
-            house, cluster.policy.name, render_cluster(snapshot, cluster, house.users, datadir), listed=True
-        )
-        for snapshot, cluster in pairs
-    ]
-    return replies.document(sorted(documents, key=lambda document: str(document["name"])))
+    parts = [_cluster(call, snapshot, cluster, in_list=True) for snapshot, cluster in sorted(pairs, key=_by_name)]
+    return reply(call.house.renditions.get(("clusters", _visible(call)), tuple(parts), lambda: listed(parts)))
 
 
 def cluster(call: Call) -> Response:
     """One cluster."""
-    house = call.house
-    datadir = str(house.settings.service.datadir)
-    document = render_cluster(call.snapshot(), call.cluster, house.users, datadir)
-    return replies.document(work.with_cluster_keys(house, call.cluster.policy.name, document))
+    return reply(_cluster(call, call.snapshot(), call.cluster))
+
+
+def _cluster(call: Call, snapshot: Snapshot, cluster: ClusterSettings, in_list: bool = False) -> Rendition:
+    house, name = call.house, cluster.policy.name
+    settings, users = house.settings, house.users
+    backups, jobs = work.backups(house).backups(name), work.open_jobs(house).of(name)
+
+    def whole() -> Rendition:
+        document = render_cluster(snapshot, cluster, users, str(settings.service.datadir))
+        extra: dict[str, object] = {"backupList": {}} if in_list else {}
+        return Rendition((part({**document, **cluster_keys(backups, jobs), **extra}),))
+
+    version = (snapshot, settings, users, backups, jobs)
+    found: Rendition = house.renditions.get(("cluster", name, in_list), version, whole)
+    return found
+
+
+def _visible(call: Call) -> frozenset[str] | None:
+    """The clusters that the caller sees; None for all."""
+    if call.user.everywhere:
+        return None
+    return frozenset(cluster.policy.name for cluster in call.settings().clusters)
+
+
+def _by_name(pair: tuple[Snapshot, ClusterSettings]) -> str:
+    return pair[1].policy.name
 
 
 def cluster_status(call: Call) -> Response:
@@ -109,7 +138,7 @@ def events(call: Call) -> Response:
 
 def alerts(call: Call) -> Response:
     """Open problems."""
-    return replies.document(render_alerts(call.snapshot()))
+    return replies.document(render_alerts(call.snapshot(), problems_of(call.house.directory.configured)))
 
 
 def crashes(call: Call) -> Response:
