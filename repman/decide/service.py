@@ -24,7 +24,9 @@ def start_server(view: View, command: Command) -> Proposal:
     address, name = command.server, view.name(command.server)
     if view.seen.server(address).answered:
         return Proposal(unchanged=f"{name} runs and answers")
-    refusals = [*may_act(view), *uncontrolled(view, address), *held(view, address)]
+    # Where nobody answers there is no vote to be had, and whoever is started is read-only.
+    against = may_act(view) if view.policy.paused or view.seen.answering() else ()
+    refusals = [*against, *uncontrolled(view, address), *held(view, address)]
     if refusals:
         return Proposal(refusals=tuple(refusals))
     return Proposal(_plan(view, f"asked to start {name}", Step(StepKind.START, address)))

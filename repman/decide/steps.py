@@ -26,7 +26,8 @@ def forbidden(view: View, plan: Plan, step: Step, fences: Fences, undo: bool = F
         if address and address not in view.policy.addresses:
             return (_refuse("unknown-server", f"{address} is no longer configured", step),)
     refusals = [_refuse("paused", "monitoring-pause was set", step)] if view.policy.paused else []
-    if not view.leased:
+    first = step.kind is StepKind.START and not view.seen.answering()  # nobody is there to grant the lease yet
+    if not view.leased and not first:
         refusals.append(_refuse("no-lease", "the lease was lost: another repman may be acting", step))
     check = _CHECKS.get(step.kind)
     if check is not None:
