@@ -10,7 +10,7 @@ from repman.maintenance import logical, mydumper, physical
 from repman.maintenance.compression import wished
 from repman.maintenance.course import Course
 from repman.maintenance.retention import Retention, outdated
-from repman.maintenance.sources import choose_source
+from repman.maintenance.sources import check_source, choose_source
 from repman.maintenance.surroundings import Surroundings
 from repman.model.backup import FORMAT, Backup, BackupMethod
 from repman.model.job import Job, JobKind
@@ -22,6 +22,7 @@ def source_of(around: Surroundings, kind: JobKind, asked: str) -> str:
     if asked:
         if kind is JobKind.BACKUP_PHYSICAL:
             places.get(asked)
+        check_source(around.published(), asked)
         return asked
     addresses = around.cluster.policy.addresses
     possible = [each for each in addresses if places.find(each)] if kind is JobKind.BACKUP_PHYSICAL else None

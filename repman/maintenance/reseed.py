@@ -22,6 +22,7 @@ from repman.maintenance.session import Session, identifier, interruptible, sessi
 from repman.maintenance.surroundings import Surroundings
 from repman.model.backup import Backup, BackupMethod
 from repman.model.command import CommandKind
+from repman.model.decision import ServerState
 from repman.model.job import Job
 from repman.model.position import MariadbGtid
 from repman.model.snapshot import Snapshot
@@ -52,7 +53,7 @@ class ReseedMethod(StrEnum):
         return self in (ReseedMethod.LOGICAL_BACKUP, ReseedMethod.PHYSICAL_BACKUP)
 
 
-def check(around: Surroundings, server: str, method: ReseedMethod, wanted: str) -> Backup | None:
+def check(around: Surroundings, server: str, method: ReseedMethod, wanted: str, force: bool = False) -> Backup | None:
     """Whether this reseed can begin; returns the backup it would restore.  Raises JobFailed with the reason."""
     snapshot = around.snapshot()
     name = around.label(server)
@@ -62,6 +63,7 @@ def check(around: Surroundings, server: str, method: ReseedMethod, wanted: str) 
         raise JobFailed(f"{name} is the writer: move that role away first (switchover), then reseed it.")
     if not snapshot.writer or not snapshot.writer_alive:
         raise JobFailed(f"{name} may hold the only copy: there is no living writer that it could follow afterwards.")
+    _check_others(around, snapshot, server, force)
     place = around.places.find(server)
     if method.physical:
         around.places.get(server)
@@ -70,6 +72,20 @@ def check(around: Surroundings, server: str, method: ReseedMethod, wanted: str) 
     if method is ReseedMethod.PHYSICAL_MASTER:
         around.places.get(snapshot.writer)
     return _backup(around, method, wanted) if method.from_backup else None
+
+
+def _check_others(around: Surroundings, snapshot: Snapshot, server: str, force: bool) -> None:
+    """Nobody may depend on the server that is to be emptied."""
+    name = around.label(server)
+    behind = [view.policy.name for view in snapshot.servers if view.seen.answered and view.seen.follows(server)]
+    if behind:
+        raise JobFailed(f"{', '.join(behind)} replicates from {name}: let it follow the writer first, then reseed.")
+    healthy = [view.policy.address for view in snapshot.servers if view.state is ServerState.SLAVE]
+    if healthy == [server] and not force and not around.cluster.test:
+        raise JobFailed(
+            f"{name} is the only healthy replica: while it is rebuilt, writes wait or are unprotected, and nothing could "
+            "take over. Rebuild another one first, or ask again with force=true."
+        )
 
 
 def _backup(around: Surroundings, method: ReseedMethod, wanted: str) -> Backup:
@@ -109,7 +125,7 @@ class _Reseed:
 
     def run(self) -> dict[str, object]:
         began = time.monotonic()
-        backup = check(self.around, self.server, self.method, self.job.arguments.get("backup", ""))
+        backup = check(self.around, self.server, self.method, self.job.arguments.get("backup", ""), _forced(self.job))
         if backup is not None:
             self._verify(backup)
         self.course.step(f"asking the monitor to hold {self.name}")
@@ -298,6 +314,10 @@ class _Reseed:
 
     def _give_back(self) -> None:
         self.around.wish(CommandKind.HOLD, self.server, self.job.user, on=False)
+
+
+def _forced(job: Job) -> bool:
+    return job.arguments.get("force") == "true"
 
 
 def empty(at: Session) -> None:

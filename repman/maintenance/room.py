@@ -165,7 +165,9 @@ class MaintenanceRoom:
             return Reply("refused", f"There is no method {word!r} to reseed by; use one of: {known}.", "unknown-method")
         around = self._around(request.cluster)
         try:
-            reseeding.check(around, request.server, ReseedMethod(word), request.arguments.get("backup", ""))
+            given = request.arguments
+            forced = given.get("force") == "true"
+            reseeding.check(around, request.server, ReseedMethod(word), given.get("backup", ""), forced)
             job = self._submit(JobKind.RESEED, around, request.server, request)
         except JobFailed as reason:
             return Reply("refused", str(reason), "refused")

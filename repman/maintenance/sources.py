@@ -35,10 +35,24 @@ def choose_source(
     raise JobFailed("No server can be read from: neither a healthy replica nor a living writer is within reach.")
 
 
+def check_source(snapshot: Snapshot | None, asked: str) -> None:
+    """Raise JobFailed when a copy of that server would be of no use: nobody could say at which position it is."""
+    view = snapshot.server(asked) if snapshot is not None else None
+    if snapshot is None or view is None or not view.seen.answered:
+        raise JobFailed(f"{view.policy.name if view else asked} does not answer, so it cannot be read.")
+    if view.held:
+        raise JobFailed(f"{view.policy.name} is held ({view.held}), so its data may be incomplete.")
+    if not view.seen.binlog or (asked != snapshot.writer and not view.seen.log_replica_updates):
+        raise JobFailed(
+            f"{view.policy.name} does not write what it applies into its own binary log (log_bin, log_slave_updates), so "
+            "a copy of it has no exact position; choose another server."
+        )
+
+
 def readable(view: ServerView) -> bool:
     """Whether a copy of this replica has an exact position: what it applies goes into its own binary log, too."""
     seen = view.seen
-    return seen.answered and not view.maintenance and seen.binlog and seen.log_replica_updates
+    return seen.answered and not view.maintenance and not view.held and seen.binlog and seen.log_replica_updates
 
 
 def _lag(view: ServerView) -> float:

@@ -113,6 +113,19 @@ def test_the_writer_is_not_reseeded(served: World, jobs: Jobs) -> None:
         assert "is the writer" in answer.json()["error"]
 
 
+def test_the_only_healthy_replica_is_not_reseeded_without_force(served: World, jobs: Jobs) -> None:
+    other, victim = served.replicas
+    other.kill()
+    served.repman.until(lambda seen: state(seen, other) is not ServerState.SLAVE, "the death of the other one")
+    answer = jobs.ask("reseed/logicalmaster", victim)
+    assert (answer.status_code, "only healthy replica" in answer.json()["error"]) == (409, True)
+    assert jobs.held(victim) == ""
+    assert jobs.ask("backup-logical", other).status_code == 409
+    jobs.done("reseed/logicalmaster", victim, force="true")
+    other.start()
+    rebuilt(served, victim)
+
+
 @pytest.mark.parametrize("kind", ["logical", "physical"])
 def test_a_damaged_backup_is_refused_before_anything_is_destroyed(served: World, jobs: Jobs, kind: str) -> None:
     jobs.done(f"backup-{kind}")

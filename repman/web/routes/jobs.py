@@ -11,6 +11,7 @@ from repman.web.views import jobs
 
 _WAIT = Parameter("wait", "answer only when the job has ended (an hour at most)", kind="boolean")
 _BACKUP = Parameter("backup", "the `id` of the backup to restore; without it the latest of the method's kind")
+_FORCE = Parameter("force", "also when it is the only healthy replica", kind="boolean")
 _RELEASE = Parameter(
     "release",
     "when no reseed runs and an earlier one has left the server held: give it back as it is",
@@ -129,7 +130,7 @@ ROUTES: tuple[Route, ...] = (
         safe=False,
         summary="Rebuilds a replica: `logicalbackup` and `physicalbackup` restore a backup, `logicalmaster` and "
         "`physicalmaster` stream from the writer. It is held meanwhile, and follows the writer at the end.",
-        parameters=(_WAIT, _BACKUP),
+        parameters=(_WAIT, _BACKUP, _FORCE),
         answers=(
             _STARTED,
             Answer(400, "There is no such method; nothing was changed.", schema=shapes.NOT_STARTED),

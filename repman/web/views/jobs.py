@@ -51,7 +51,11 @@ def back_up_writer(call: Call) -> Response:
 
 def reseed(call: Call) -> Response:
     """Rebuild a replica."""
-    arguments = {"method": call.arguments["method"], "backup": parameters().get("backup", "")}
+    arguments = {
+        "method": call.arguments["method"],
+        "backup": parameters().get("backup", ""),
+        "force": "true" if flag("force") else "",
+    }
     return _start(call, "reseed", _server(call), arguments)
 
 
