@@ -213,7 +213,8 @@ def provision(planned: Description, entry: ServerEntry | BalancerEntry, timeout:
     prepare_socket_directory(planned)
     _lay_out_server(planned, entry)
     draft = Path(entry.config).with_name("making")
-    _remove_tree(draft)
+    for left in (draft, Path(entry.config).with_name("removed")):
+        _remove_tree(left)  # by somebody who died half-way
     _make_directory(draft, planned.run_as, 0o700)
     scratch = Path(entry.config).with_name("tmp")
     accounts = (planned.monitor, planned.replication, planned.application)

@@ -296,6 +296,8 @@ def test_an_orchestrator_that_is_not_there_says_so(world: World, name: str) -> N
         "services/actions/unprovision",
         path(world.replicas[0], "provision"),
         path(world.replicas[0], "unprovision"),
+        path(world.replicas[0], "start"),
+        path(world.replicas[0], "stop"),
         f"{balancer(api)}/provision",
         f"{balancer(api)}/unprovision",
         f"{balancer(api)}/start",
@@ -343,6 +345,7 @@ def test_a_replica_is_stopped_and_started_over_ssh(world: World, tmp_path: Path)
             sandbox_directory=None,
             onpremise_ssh=True,
             onpremise_ssh_port=free_port(),
+            onpremise_ssh_known_hosts=str(sshd.known_hosts),
             **world.standard,
         )
         (agent,) = Api(world).read("actions/services")

@@ -22,13 +22,8 @@ _UNKNOWN_METHOD = Answer(400, "There is no such method; nothing was changed.", s
 _REFUSED = Answer(409, "Refused, with every reason; nothing was changed.", schema=shapes.REFUSED)
 _FAILED = Answer(500, "It was begun and failed; the sentence says where things stand.", schema=shapes.REFUSED)
 _NO_SERVER = Answer(500, "`Server Not Found`: the cluster has no such server or balancer.", "text/plain")
-_UNAVAILABLE = Answer(
-    501,
-    "The cluster's orchestrator (opensvc, kube, slapos) is not available, with the reason.",
-    schema=shapes.UNAVAILABLE,
-)
 _DOWN = Answer(503, "The worker does not run.", schema=ERROR)
-_ACTED = (_ENDED, _REFUSED, _FAILED, _UNAVAILABLE, _DOWN)
+_ACTED = (_ENDED, _REFUSED, _FAILED, wishes.NO_ORCHESTRATOR, _DOWN)
 
 
 def _act(

@@ -8,13 +8,23 @@ from repman.web.call import View
 from repman.web.routes import wishes
 from repman.web.routes.route import CLUSTER, SERVER, Answer, Route
 from repman.web.views import server_actions
+from repman.web.views.orchestrated import action as orchestrated
 from repman.web.views.server_actions import wish
 
 _PROOF = "tests/integration/test_server_actions.py::"
 _NO_SERVER = Answer(500, "`Server Not Found`: the cluster has no server of that name.", "text/plain")
 
 
-def _on_server(name: str, view: View, grant: str, summary: str, proof: str, page: str = "", path: str = "") -> Route:
+def _on_server(
+    name: str,
+    view: View,
+    grant: str,
+    summary: str,
+    proof: str,
+    page: str = "",
+    path: str = "",
+    answers: tuple[Answer, ...] = (),
+) -> Route:
     """`page`: the path behind the server's, where the contract's page has it; `path`: the same, where it is odd."""
     return Route(
         f"{SERVER}/{path or f'actions/{name}'}",
@@ -23,7 +33,7 @@ def _on_server(name: str, view: View, grant: str, summary: str, proof: str, page
         safe=False,
         summary=summary,
         parameters=(wishes.FORCE,),
-        answers=(*wishes.RECEIPTS, _NO_SERVER),
+        answers=(*wishes.RECEIPTS, _NO_SERVER, *answers),
         page=f"/api/clusters/{{clusterName}}/servers/{{serverName}}/{page}" if page else "",
         proof=_PROOF + proof,
     )
@@ -65,20 +75,22 @@ _ROLLING = (
 ROUTES: tuple[Route, ...] = (
     _on_server(
         "start",
-        wish(CommandKind.START_SERVER),
+        orchestrated(wish(CommandKind.START_SERVER)),
         "db-start",
         "Starts the server's process through the orchestrator, read-only; it replicates again when it answers.",
         _STOPS,
         "actions/start",
+        answers=(wishes.NO_ORCHESTRATOR,),
     ),
     _on_server(
         "stop",
-        wish(CommandKind.STOP_SERVER),
+        orchestrated(wish(CommandKind.STOP_SERVER)),
         "db-stop",
         "Shuts the server down and leaves it so until it is started. The writer only with `force=true`, after a "
         "switchover; so, too, the last replica that acknowledges.",
         _STOPS,
         "actions/stop",
+        answers=(wishes.NO_ORCHESTRATOR,),
     ),
     _on_server(
         "maintenance",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from repman.web.routes.route import Answer, Parameter
 from repman.web.shapes import receipt
+from repman.web.shapes.services import UNAVAILABLE
 
 TO = Parameter("to", "the wished new writer, by id, name or `host:port`; `prefmaster` means the same")
 PREFMASTER = Parameter("prefmaster", "the same as `to`, in replication-manager's word")
@@ -17,4 +18,9 @@ RECEIPTS = (
 """What every wish that the monitor fulfils answers."""
 NO_SUCH_SERVER = Answer(
     404, "The wished server is not of this cluster; nothing was changed.", schema=receipt.UNKNOWN_SERVER
+)
+NO_ORCHESTRATOR = Answer(
+    501,
+    "The cluster's orchestrator (opensvc, kube, slapos) is not available, with the reason; nothing was done.",
+    schema=UNAVAILABLE,
 )
