@@ -232,11 +232,14 @@ def unprovision(entry: ServerEntry | BalancerEntry) -> None:
         haproxy_files.state_file(entry).unlink(missing_ok=True)
         Path(entry.config).unlink(missing_ok=True)
         return
+    data = Path(entry.datadir)
     removed = Path(entry.config).with_name("removed")
     _remove_tree(removed)
-    if Path(entry.datadir).exists():
-        Path(entry.datadir).rename(removed)
-    _remove_tree(removed)
+    if data.exists():
+        data.rename(removed)
+    # Beside it, under its name: what a rebuild has put aside, or had begun.
+    for left in (removed, *data.parent.glob(f"{data.name}.*")):
+        _remove_tree(left)
 
 
 def _remove_tree(path: Path) -> None:

@@ -24,6 +24,14 @@ def moving(snapshot: Snapshot) -> list[Refusal]:
     return refusals
 
 
+def held_by_others(snapshot: Snapshot, server: str, ours: str) -> list[Refusal]:
+    """A server that is held for another reason than ours is somebody else's for now."""
+    view = snapshot.server(server)
+    if view is None or view.held in ("", ours):
+        return []
+    return [Refusal("held", f"{view.policy.name} is held: {view.held}; wait until that ends", server)]
+
+
 def against_provisioning(snapshot: Snapshot, server: str, with_data: Collection[str]) -> list[Refusal]:
     """Reasons not to make that server; `with_data`: the others that have data, or may have."""
     refusals = moving(snapshot)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 
 from repman.config.settings import ClusterSettings, Settings
-from repman.errors import RepmanError
+from repman.errors import MonitorDown, RepmanError
 from repman.maintenance.catalogue import Catalogue
 from repman.maintenance.reseed import ReseedMethod
 from repman.maintenance.surroundings import Surroundings
@@ -122,7 +122,10 @@ class ProvisioningRoom:
         with self._alone(request) as other:
             if other:
                 return Reply("refused", f"{request.cluster} is busy with: {other}; wait until that ends", "busy")
-            return deed(Site(self._around(cluster), hands, self._reseed, request.user))
+            try:
+                return deed(Site(self._around(cluster), hands, self._reseed, request.user))
+            except MonitorDown as error:
+                return Reply("failed", str(error), "monitor-down")
 
     @contextmanager
     def _alone(self, request: Request) -> Iterator[str]:

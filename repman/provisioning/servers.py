@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from repman.errors import JobFailed, RepmanError
-from repman.maintenance.reseed import ReseedMethod
+from repman.maintenance.reseed import HOLD_REASON, ReseedMethod
 from repman.model.problem import Refusal
+from repman.model.snapshot import Snapshot
 from repman.model.work import Reply, Request
-from repman.provisioning.guards import against_provisioning, against_unprovisioning
+from repman.provisioning.guards import against_provisioning, against_unprovisioning, held_by_others
 from repman.provisioning.site import DEED_SECONDS, Site, refused
 
 WITHOUT_DATA = "none"
@@ -21,7 +22,7 @@ def provision(site: Site, server: str, method: str) -> Reply:
     """
     name, snapshot = site.name(server), site.snapshot()
     with_data = site.with_data(server)
-    if refusals := [*_not_ours(site, server), *against_provisioning(snapshot, server, with_data)]:
+    if refusals := [*_not_ours(site, snapshot, server), *against_provisioning(snapshot, server, with_data)]:
         return refused(refusals)
     if method not in (*ReseedMethod, WITHOUT_DATA):
         known = ", ".join((*ReseedMethod, WITHOUT_DATA))
@@ -65,7 +66,7 @@ def _fill(site: Site, server: str, method: str) -> Reply:
 def unprovision(site: Site, server: str, force: bool) -> Reply:
     """Stop a server and remove its data; with `force` a writer, too, after its role was moved if that is possible."""
     name, snapshot = site.name(server), site.snapshot()
-    if refusals := [*_not_ours(site, server), *against_unprovisioning(snapshot, server, force)]:
+    if refusals := [*_not_ours(site, snapshot, server), *against_unprovisioning(snapshot, server, force)]:
         return refused(refusals)
     if site.hands.provisioned(server) is False:
         return refused([Refusal("unprovisioned", f"{name} has no data already", server)])
@@ -88,9 +89,9 @@ def unprovision(site: Site, server: str, force: bool) -> Reply:
     return Reply("done", f"{name} is stopped and its data are removed{note}")
 
 
-def _not_ours(site: Site, server: str) -> list[Refusal]:
+def _not_ours(site: Site, snapshot: Snapshot, server: str) -> list[Refusal]:
     if site.hands.controls(server):
-        return []
+        return held_by_others(snapshot, server, HOLD_REASON)
     return [Refusal("not-controlled", f"{site.name(server)} is no server of the cluster's orchestrator", server)]
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from repman.errors import JobFailed
+from repman.errors import JobFailed, MonitorDown
 from repman.maintenance.reseed import HOLD_REASON
 from repman.maintenance.surroundings import Surroundings
 from repman.model.command import Command, CommandKind
@@ -37,10 +37,12 @@ class Site:
     user: str
 
     def snapshot(self) -> Snapshot:
-        """What the monitor sees now.  Raises JobFailed when it is silent."""
+        """What the monitor sees now.  Raises MonitorDown when it is silent."""
         found = self.around.snapshot()
         if age(found) > _FRESH:
-            raise JobFailed("The monitor has been silent for too long; nothing is changed without it. Look at its log.")
+            raise MonitorDown(
+                "The monitor has been silent for too long; nothing is changed without it. Look at its log."
+            )
         return found
 
     def name(self, address: str) -> str:

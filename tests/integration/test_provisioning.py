@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import signal
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,7 +139,7 @@ def test_a_replica_is_unprovisioned_and_provisioned_again(world: World, api: Api
     with rows(world), world.traffic() as traffic:
         traffic.flows()
         done(api.post(path(replica, "unprovision")))
-        assert not Path(replica.entry.datadir).exists()
+        assert not list(Path(replica.entry.datadir).parent.glob("data*"))
         assert not world.alive(replica)
         assert services(api)[replica.entry.name]["state"] == "unprovisioned"
         assert reasons(api.post(path(replica, "unprovision"))) == {"unprovisioned"}
@@ -169,6 +172,30 @@ def test_an_empty_server_stays_held_until_it_is_reseeded(world: World, api: Api)
     answer = done(Api(world).post(path(replica, "reseed/logicalmaster")))
     finished(Api(world), answer["job"])
     world.healthy()
+
+
+def test_a_server_that_somebody_holds_is_left_to_them(world: World, api: Api) -> None:
+    replica = world.replicas[0]
+    world.repman.done("hold", replica.address, reason="a colleague looks into it")
+    try:
+        assert reasons(api.post(path(replica, "unprovision"), force="true")) == {"held"}
+        assert world.alive(replica)
+    finally:
+        world.repman.done("hold", replica.address, on=False)
+
+
+def test_without_a_monitor_nothing_is_made_or_unmade(world: World, api: Api) -> None:
+    replica = world.replicas[0]
+    monitor = world.repman.pid("monitor")
+    assert monitor is not None
+    os.kill(monitor, signal.SIGSTOP)
+    try:
+        wait_until(lambda: time.time() - world.repman.snapshot.at > 10.5, 20, "an old snapshot")
+        assert api.post(path(replica, "unprovision")).status_code == 503
+        assert world.alive(replica)
+        assert Path(replica.entry.datadir).exists()
+    finally:
+        os.kill(monitor, signal.SIGCONT)
 
 
 def test_data_that_are_there_are_never_written_over(world: World, api: Api) -> None:

@@ -22,7 +22,7 @@ _UNKNOWN_METHOD = Answer(400, "There is no such method; nothing was changed.", s
 _REFUSED = Answer(409, "Refused, with every reason; nothing was changed.", schema=shapes.REFUSED)
 _FAILED = Answer(500, "It was begun and failed; the sentence says where things stand.", schema=shapes.REFUSED)
 _NO_SERVER = Answer(500, "`Server Not Found`: the cluster has no such server or balancer.", "text/plain")
-_DOWN = Answer(503, "The worker does not run.", schema=ERROR)
+_DOWN = Answer(503, "The worker does not run, or the monitor is silent; nothing was done.", schema=ERROR)
 _ACTED = (_ENDED, _REFUSED, _FAILED, wishes.NO_ORCHESTRATOR, _DOWN)
 
 

@@ -19,7 +19,7 @@ _QUICK = 15.0
 _SERVER = 300.0
 _SERVICES = 1800.0
 """Seconds that replication-manager's clients wait for a whole cluster."""
-_STATUS = {"unknown-method": 400, "refused": 409}
+_STATUS = {"unknown-method": 400, "refused": 409, "monitor-down": 503}
 
 
 def provision(call: Call) -> Response:

@@ -11,7 +11,7 @@ from repman.model.observation import Reach, ServerSeen
 from repman.model.policy import ServerPolicy
 from repman.model.problem import Refusal
 from repman.model.snapshot import FORMAT, ServerView, Snapshot
-from repman.provisioning.guards import against_provisioning, against_unprovisioning
+from repman.provisioning.guards import against_provisioning, against_unprovisioning, held_by_others
 
 MASTER, SLAVE, ERR, FAILED = ServerState.MASTER, ServerState.SLAVE, ServerState.SLAVE_ERR, ServerState.FAILED
 ALONE = ServerState.STANDALONE
@@ -101,3 +101,11 @@ def test_a_writer_never_comes_back_empty_beside_data() -> None:
     assert codes(against_provisioning(seen, "h:1", ["h:2"])) == {"is-writer"}
     assert against_provisioning(seen, "h:1", []) == []
     assert against_provisioning(seen, "h:3", ["h:2"]) == []
+
+
+def test_what_somebody_else_holds_is_left_to_them() -> None:
+    seen = cluster(MASTER, SLAVE)
+    held = replace(seen, servers=(seen.servers[0], view(2, SLAVE, "asked by an operator")))
+    assert codes(held_by_others(held, "h:2", "ours")) == {"held"}
+    assert held_by_others(held, "h:2", "asked by an operator") == []
+    assert held_by_others(seen, "h:2", "ours") == []
