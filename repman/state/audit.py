@@ -61,8 +61,10 @@ _ENTRY = Table(
     Index("audit_entry_proven", "proven", "number"),
 )
 
-_BUSY_MS = 300
+_BUSY_MS = 1000
 """Milliseconds for which a row waits for another process's row."""
+_AT_ONCE = 0.1
+"""Seconds; a failure that comes sooner is worth a second try after as long."""
 _RETRY = 5.0
 """Seconds after a failure in which rows go to the log at once."""
 
@@ -115,10 +117,16 @@ class AuditTrail:
         if time.monotonic() < self._not_before:
             LOG.error("not in the audit trail: %s", _line(entry))
             return
+        began = time.monotonic()
         try:
-            with self._open().begin() as connection:
-                connection.execute(insert(_ENTRY), asdict(entry))
-                self._prune(connection)
+            try:
+                self._write(entry)
+            except DATABASE_ERRORS:
+                # SQLite does not wait for everything: two that open the file at once can be told that it is locked.
+                if time.monotonic() - began > _AT_ONCE:
+                    raise
+                time.sleep(_AT_ONCE)
+                self._write(entry)
         except DATABASE_ERRORS as error:
             self._not_before = time.monotonic() + _RETRY
             LOG.error("%s", explain("The audit trail", self._url, error))
@@ -147,6 +155,11 @@ class AuditTrail:
         """Give up all connections."""
         if self._engine is not None:
             self._engine.dispose()
+
+    def _write(self, entry: Entry) -> None:
+        with self._open().begin() as connection:
+            connection.execute(insert(_ENTRY), asdict(entry))
+            self._prune(connection)
 
     def _prune(self, connection: Connection) -> None:
         self._since_prune += 1
