@@ -330,6 +330,10 @@ def test_the_well_known_pair_opens_from_this_machine_only(tmp_path: Path) -> Non
         return app.test_client().post("/api/login", json=body, environ_base={"REMOTE_ADDR": source}).status_code
 
     assert [attempt(source) for source in ("127.0.0.1", "::1", "::ffff:127.0.0.1")] == [200] * 3
+    token = app.test_client().post("/api/login", json={"username": "admin", "password": "repman"}).json["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    alerts = app.test_client().get("/api/clusters/shop/topology/alerts", headers=headers).json
+    assert [alert["code"] for alert in alerts["warnings"] if alert["number"] == "WARN0108"] == ["known-password"]
     assert [attempt(source) for source in ("192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "", "unix")] == [403] * 5
     close(app)
 
