@@ -131,7 +131,7 @@ def _items(setting: Setting) -> tuple[str, ...]:
 def _document(parts: Mapping[str, Mapping[str, Setting]], origin: bool) -> dict[str, object]:
     def one(setting: Setting) -> object:
         value = setting.option.shown(setting.value)
-        return {"value": value, "origin": str(setting.origin)} if origin else value
+        return {"value": value, "origin": setting.given_by} if origin else value
 
     shown = {part: {name: one(setting) for name, setting in settings.items()} for part, settings in parts.items()}
     clusters = {name: values for name, values in shown.items() if name}
@@ -146,5 +146,5 @@ def _table(name: str, settings: Mapping[str, Setting], origin: bool) -> Table:
         value = setting.option.shown(setting.value)
         text = str(value).lower() if isinstance(value, bool) else str(value)
         cells = [setting.option.name, escape(text)]
-        table.add_row(*cells, *([escape(str(setting.origin))] if origin else []))
+        table.add_row(*cells, *([escape(setting.given_by)] if origin else []))
     return table

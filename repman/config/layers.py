@@ -46,6 +46,13 @@ class Setting:
     changed_at: str = ""
     """When that was: UTC, ISO 8601."""
 
+    @property
+    def given_by(self) -> str:
+        """Where the value comes from, in words."""
+        if self.origin.layer is Layer.OVERRIDE:
+            return f"changed by {self.author} at {self.changed_at} ({self.origin})"
+        return str(self.origin)
+
 
 @dataclass(frozen=True, slots=True)
 class Merged:

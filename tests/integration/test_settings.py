@@ -265,3 +265,27 @@ def test_the_last_server_that_acknowledges_stays(grown: Grown, api: Api) -> None
     assert api.post(f"actions/addserver/{first.entry.host}/{first.entry.port}").status_code == 200
     grown.repman.until(lambda seen: len(seen.servers) == 3, "three servers")
     grown.repman.until(lambda seen: state(seen, first) is ServerState.SLAVE, "the replica to be back")
+
+
+def test_automatic_failovers_are_counted_anew_under_the_old_path(grown: Grown, api: Api) -> None:
+    old = grown.writer
+    grown.sandbox.kill(old.entry.name)
+    grown.repman.until(lambda seen: seen.failovers > 0 and seen.writer != old.address, "a failover")
+    assert api.post("settings/reset/failovercontrol").status_code == 200
+    assert grown.repman.looked().failovers == 0
+
+
+def test_a_cluster_comes_and_goes_with_the_files(grown: Grown, api: Api) -> None:
+    text = grown.config.read_text()
+    accounts = "\n".join(line for line in text.splitlines() if "-credential = " in line)
+    nobody = f'[other]\ndb-servers-hosts = "127.0.0.1:{free_port()}"\n{accounts}\n'
+    grown.config.write_text(text + nobody)
+    before = grown.repman.snapshot.run
+    assert api.post("settings/reload").status_code == 200
+    assert [each["name"] for each in api.read("/api/clusters")] == ["other", CLUSTER]
+    wait_until(lambda: api.read("/api/clusters/other/snapshot")["generation"] > 0, what="a look at the new cluster")
+    grown.config.write_text(text)
+    assert api.post("settings/reload").status_code == 200
+    assert [each["name"] for each in api.read("/api/clusters")] == [CLUSTER]
+    assert api.get("/api/clusters/other").status_code == 500
+    assert grown.repman.looked().run == before, "the monitor was not started again"

@@ -31,7 +31,7 @@ def render_option(setting: Setting, waiting: bool) -> dict[str, Any]:
         "default": option.shown(option.default),
         "value": option.shown(setting.value),
         "origin": setting.origin.layer.name.lower(),
-        "where": str(setting.origin),
+        "where": setting.given_by,
         "author": setting.author,
         "changedAt": setting.changed_at,
         "live": option.live,

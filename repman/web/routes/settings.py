@@ -6,9 +6,10 @@ from flask import Response
 
 from repman.web import replies
 from repman.web.call import View
+from repman.web.routes import wishes
 from repman.web.routes.route import CLUSTER, Answer, Parameter, Route, unknown_cluster
-from repman.web.shapes.settings import CHANGED, MISTAKES, OPTIONS, RELOADED, SERVERS_CHANGED
-from repman.web.views import membership, settings
+from repman.web.shapes.settings import CHANGED, MISTAKES, OPTIONS, REFUSED, RELOADED, SERVERS_CHANGED
+from repman.web.views import actions, membership, settings
 
 _PAGE = "/api/clusters/{clusterName}"
 _SETTINGS = f"{CLUSTER}/settings"
@@ -19,8 +20,10 @@ _FORCE = Parameter("force", "also when it is the last one that acknowledges writ
 _NAME = Parameter("name", "what the server is called, where the servers have names")
 _REFUSALS = (
     Answer(400, "Every mistake that the configuration would have; nothing was changed.", schema=MISTAKES),
-    Answer(409, "Environment or flags give the value, or the change would hurt; nothing was changed.", schema=MISTAKES),
+    Answer(409, "The environment or a flag gives the value; nothing was changed.", schema=MISTAKES),
+    Answer(409, "The change would hurt the cluster; nothing was changed.", schema=REFUSED),
     Answer(501, "`Setting Not Found`, and why: there is no such option there.", "text/plain"),
+    Answer(501, "The same for a client that asks for JSON.", schema=MISTAKES),
     Answer(503, "No configuration file was given to repman, so nothing can be saved.", schema=MISTAKES),
 )
 _DONE = Answer(200, "What it is now, and whether a restart is needed.", schema=CHANGED)
@@ -29,7 +32,7 @@ _CRON = Answer(400, "`Bad cron pattern`, and why; nothing was changed.", "text/p
 
 def _nowhere(name: str) -> Response:
     """The contract's answer of addserver for a cluster that is not configured."""
-    return replies.document({"msg": "Cluster Not Found"}, 500)
+    return replies.error(500, f"No cluster is called {name!r}.", msg="Cluster Not Found")
 
 
 def _act(
@@ -155,7 +158,14 @@ ROUTES: tuple[Route, ...] = (
         settings.set_cron,
         "Says when a job runs; the name ends with `-cron`.",
         "a_bad_name_or_value_changes_nothing",
-        answers=(_DONE, _CRON, *_REFUSALS[1:]),
+        answers=(_DONE, _CRON, *_REFUSALS),
+    ),
+    _act(
+        f"{_SETTINGS}/reset/failovercontrol",
+        actions.reset_failover_control,
+        "Counts automatic failovers anew; replication-manager 2.0's path of `actions/reset-failover-control`.",
+        "automatic_failovers_are_counted_anew_under_the_old_path",
+        answers=wishes.RECEIPTS,
     ),
     _member(
         "addserver/<host>/<port>",

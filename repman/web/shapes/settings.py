@@ -31,12 +31,13 @@ CHANGED = record(
 )
 RELOADED = record({"sentence": STRING, "restartNeeded": array(STRING)}, "Reloaded")
 MISTAKES = record({"error": STRING, "mistakes": array(STRING)}, "Mistakes")
+REFUSED = record({"error": STRING, "reasons": array(REASON)}, "SettingRefused")
 SERVERS_CHANGED = record(
     {
-        **each("msg monitor", STRING),
+        **each("msg error monitor", STRING),
         **each("warnings known mistakes", array(STRING)),
         "reasons": array(REASON),
     },
     "ServersChanged",
-    optional=("monitor", "warnings", "known", "mistakes", "reasons"),
+    optional=("error", "monitor", "warnings", "known", "mistakes", "reasons"),
 )

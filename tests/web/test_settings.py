@@ -1,0 +1,164 @@
+"""Settings over HTTP, on real files: what clients of replication-manager send, and who may send it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from repman.config import load
+from repman.state.snapshots import Publisher
+from repman.web.app import create_app
+
+from .conftest import Installation
+
+PASSWORD = "as-long-as-it-is-one"
+ACCOUNTS = 'db-servers-credential = "repman:pw-of-repman"\nreplication-credential = "repl:pw-of-repl"\n'
+
+
+@pytest.fixture
+def main(tmp_path: Path) -> Path:
+    path = tmp_path / "main.toml"
+    path.write_text(
+        f'[Default]\nmonitoring-datadir = "data"\nmonitoring-rundir = "run"\napi-credentials = "admin:{PASSWORD}"\n'
+        f'[shop]\ndb-servers-hosts = "db1,db2,db3"\n{ACCOUNTS}'
+    )
+    return path
+
+
+@pytest.fixture
+def app(main: Path) -> Iterator[Flask]:
+    settings, _ = load(main, ["shop.autorejoin=true"], {"REPMAN_SHOP_FAILOVER_LIMIT": "4"})
+    Publisher(settings.service.rundir)
+    made = create_app(settings)
+    yield made
+    made.extensions["repman"].history.close()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    client = app.test_client()
+    token = client.post("/api/login", json={"username": "admin", "password": PASSWORD}).json["token"]
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return client
+
+
+ACTIONS = "/api/clusters/shop/settings/actions"
+
+
+def value(client: FlaskClient, key: str) -> object:
+    return client.get("/api/clusters/shop/settings").json[key]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "flipped"),
+    [
+        ("interactive", "failoverMode", "manual"),
+        ("failover-mode", "failoverMode", "manual"),
+        ("readonly", "failoverReadOnlyState", False),
+        ("monitoring-pause", "monitoringPause", True),
+        ("Monitoring-Pause", "monitoringPause", True),
+    ],
+)
+def test_switches_in_both_vocabularies(client: FlaskClient, name: str, key: str, flipped: object) -> None:
+    first = value(client, key)
+    for path in (f"{ACTIONS}/switch/{name}", f"/api/clusters/shop/settings/switch/{name}"):
+        assert client.get(path).status_code == 200
+        assert value(client, key) == (flipped if value(client, key) != first else first)
+    assert value(client, key) == first
+    assert client.post(f"{ACTIONS}/switch/{name}").status_code == 200
+    assert value(client, key) == flipped
+
+
+def test_a_switch_that_only_replication_manager_has(client: FlaskClient) -> None:
+    answer = client.get(f"{ACTIONS}/switch/rejoinflashback")
+    assert (answer.status_code, answer.text.splitlines()[0]) == (501, "Setting Not Found")
+    assert "autorejoin-flashback is known to replication-manager" in answer.text
+    asked = client.get(f"{ACTIONS}/switch/verbosity", headers={"Accept": "application/json"})
+    assert asked.status_code == 501
+    assert asked.json["mistakes"]
+
+
+@pytest.mark.parametrize(("path", "where"), [("switch/autorejoin", "--set"), ("set/failover-limit/9", "environment")])
+def test_what_flags_and_environment_give_is_refused_with_the_place(client: FlaskClient, path: str, where: str) -> None:
+    answer = client.post(f"{ACTIONS}/{path}")
+    assert (answer.status_code, where in answer.json["error"]) == (409, True)
+
+
+def test_values_in_base64_where_clients_send_them_so(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The six settings of replication-manager that are sent so are none of repman's yet: one of ours stands for them.
+    name = "haproxy-api-write-backend"
+    monkeypatch.setattr("repman.web.views.settings.IN_BASE64", frozenset({name}))
+    sent = base64.b64encode(b"write side").decode()
+    assert client.post(f"{ACTIONS}/set/{name}/{sent}").json["option"]["value"] == "write side"
+    assert client.post(f"{ACTIONS}/set/{name}/not-base64!").status_code == 400
+    assert client.post(f"{ACTIONS}/set/{name}", json={"value": "plain"}).json["option"]["value"] == "plain"
+
+
+def test_an_empty_value(client: FlaskClient) -> None:
+    assert client.post(f"{ACTIONS}/set/db-servers-ignored-hosts/db3").status_code == 200
+    assert client.post(f"{ACTIONS}/set/db-servers-ignored-hosts/{{undefined}}").json["option"]["value"] == ""
+    assert client.post(f"{ACTIONS}/set/db-servers-ignored-hosts/db3").status_code == 200
+    assert client.post(f"{ACTIONS}/set/db-servers-ignored-hosts", json={"value": ""}).json["option"]["value"] == ""
+    assert client.post(f"{ACTIONS}/set/db-servers-ignored-hosts").status_code == 400
+
+
+def test_a_change_is_saved_without_a_monitor_and_that_is_said(client: FlaskClient) -> None:
+    answer = client.post(f"{ACTIONS}/set/failover-time-limit/7").json
+    assert "not running" in answer["monitor"]
+    assert "when it starts" in answer["monitor"]
+    assert answer["option"]["author"] == "admin"
+    assert value(client, "failoverTimeLimit") == 7
+
+
+def test_two_processes_see_a_change_at_once(main: Path, client: FlaskClient) -> None:
+    other = create_app(load(main, (), {})[0])
+    assert client.post(f"{ACTIONS}/set/failover-time-limit/7").status_code == 200
+    live = other.extensions["repman"].live
+    assert live.known.clusters[0].policy.failover_time_limit == 0
+    assert live.settings.clusters[0].policy.failover_time_limit == 7
+    other.extensions["repman"].history.close()
+
+
+def test_every_option_is_listed_and_no_secret_shown(client: FlaskClient) -> None:
+    from repman.config.options import OPTIONS
+
+    listed = [
+        each
+        for path in ("/api/clusters/shop/settings/options", "/api/clusters/settings/options")
+        for each in client.get(path).json["options"]
+    ]
+    assert {each["name"] for each in listed} == {option.name for option in OPTIONS}
+    text = client.get("/api/clusters/shop/settings/options").text + client.get("/api/clusters/settings/options").text
+    assert "pw-of-repman" not in text
+    assert PASSWORD not in text
+
+
+def test_nothing_can_be_changed_without_a_file(installation: Installation, admin: dict[str, str]) -> None:
+    for path in ("settings/actions/set/failover-limit/3", "settings/reload", "settings/options"):
+        answer = installation.client().get(f"/api/clusters/shop/{path}", headers=admin)
+        assert (answer.status_code, "without a configuration file" in answer.text) == (503, True), path
+
+
+def test_servers_are_added_under_free_names_and_dropped_from_every_list(client: FlaskClient) -> None:
+    add = "/api/clusters/shop/actions/addserver"
+    assert client.post(f"{ACTIONS}/set/db-servers-names/a,b,c").status_code == 200
+    assert client.post(f"{add}/db4/3306").json["msg"] == "Monitor added"
+    assert client.post(f"{add}/db4/3307/mariadb").json["msg"] == "Monitor added"
+    assert value(client, "dbServersNames") == "a,b,c,db4,db4-3307"
+    again = client.post(f"{add}/DB4/3306")
+    assert (again.status_code, again.json["msg"]) == (
+        409,
+        "Error adding new mariadb monitor of DB4:3306: Server already exists",
+    )
+    assert client.post(f"{add}/db4/33060").status_code == 200, "another port is another server"
+    assert client.post(f"{ACTIONS}/set/db-servers-prefered-master/db4-3307,a").status_code == 200
+    assert client.post("/api/clusters/shop/actions/dropserver/db4/3307").json["msg"] == "Monitor dropped"
+    assert value(client, "dbServersPreferedMaster") == "a"
+    assert value(client, "dbServersHosts") == "db1,db2,db3,db4:3306,db4:33060"
+    unknown = client.post("/api/clusters/none/actions/addserver/db4/3306")
+    assert (unknown.status_code, unknown.json["msg"]) == (500, "Cluster Not Found")
