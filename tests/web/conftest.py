@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.serving import make_server
 
+from repman import cli
 from repman.config.settings import Credential, Settings
 from repman.model.command import Command, Receipt
 from repman.model.probe import probe_table
@@ -20,6 +23,9 @@ from repman.state.snapshots import Publisher
 from repman.web.app import create_app
 
 from . import shop
+
+Ctl = Callable[..., int]
+"""Runs ``repman ctl`` with these words; returns its exit code."""
 
 
 @dataclass
@@ -93,3 +99,25 @@ def admin(installation: Installation) -> dict[str, str]:
 @pytest.fixture
 def guest(installation: Installation) -> dict[str, str]:
     return installation.headers(shop.GUEST)
+
+
+@pytest.fixture
+def url(installation: Installation) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, installation.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def ctl(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ctl:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "180")
+    monkeypatch.setenv("REPMAN_URL", url)
+    monkeypatch.setenv("REPMAN_USER", shop.ADMIN.user)
+    monkeypatch.setenv("REPMAN_PASSWORD", shop.ADMIN.password)
+    return lambda *words: cli.main(["ctl", *words])

@@ -6,16 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
 
-from repman import cli
 from repman.cli.screens import tree
 from repman.cli.tokens import token_file
 from repman.model.command import Command, CommandKind, Receipt
@@ -26,31 +22,7 @@ from repman.model.problem import Refusal
 from repman.monitor.receipts import preview
 
 from . import shop
-from .conftest import Installation, Monitor
-
-Ctl = Callable[..., int]
-
-
-@pytest.fixture
-def url(installation: Installation) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, installation.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def ctl(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ctl:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "180")
-    monkeypatch.setenv("REPMAN_URL", url)
-    monkeypatch.setenv("REPMAN_USER", shop.ADMIN.user)
-    monkeypatch.setenv("REPMAN_PASSWORD", shop.ADMIN.password)
-    return lambda *words: cli.main(["ctl", *words])
+from .conftest import Ctl, Installation, Monitor
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> Any:
