@@ -61,15 +61,13 @@ def back_up(job: Job, course: Course, around: Surroundings) -> dict[str, object]
 
 
 def remove_outdated(around: Surroundings) -> list[str]:
-    """Remove the backups that no rule keeps; returns their names.  Raises JobFailed."""
+    """Remove the backups that no rule keeps and no job uses; returns their names.  Raises JobFailed."""
     wishes = around.cluster.backups
     rules = Retention(
         wishes.keep_hourly, wishes.keep_daily, wishes.keep_weekly, wishes.keep_monthly, wishes.keep_yearly
     )
     gone = outdated(around.catalogue.reader.backups(around.name), rules)
-    for backup in gone:
-        around.catalogue.remove(backup)
-    return [backup.id for backup in gone]
+    return [backup.id for backup in gone if around.catalogue.remove(backup)]
 
 
 def _logical(job: Job, course: Course, around: Surroundings, name: str, partial: Path, started: float) -> Backup:

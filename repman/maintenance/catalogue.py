@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from repman.errors import JobFailed
@@ -19,6 +23,8 @@ class Catalogue:
     def __init__(self, datadir: Path) -> None:
         self._datadir = datadir
         self.reader = BackupReader(datadir)
+        self._used: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     def begin(self, cluster: str, method: str, job: str) -> tuple[str, Path]:
         """Make the directory of a backup that is being made; returns its future name and the directory.
@@ -49,13 +55,30 @@ class Catalogue:
         """The backup's file, or its directory."""
         return place_of(self._datadir, backup.cluster) / backup.id / backup.file
 
-    def remove(self, backup: Backup) -> None:
-        """Remove a backup; it is out of the list before its bytes go.  Raises JobFailed."""
+    @contextlib.contextmanager
+    def using(self, backup: Backup) -> Iterator[None]:
+        """While the block runs, the backup is not removed.  Raises JobFailed when it is gone already."""
+        with self._lock:
+            if not self.file(backup).exists():
+                raise JobFailed(f"The backup {backup.id} is gone")
+            self._used[backup.id] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._used[backup.id] -= 1
+
+    def remove(self, backup: Backup) -> bool:
+        """Remove a backup, out of the list before its bytes go; False when it is in use.  Raises JobFailed."""
         directory = place_of(self._datadir, backup.cluster) / backup.id
         leaving = directory.with_name(directory.name + PARTIAL)
         try:
-            directory.rename(leaving)
+            with self._lock:
+                if self._used[backup.id]:
+                    return False
+                directory.rename(leaving)
             shutil.rmtree(leaving)
+            return True
         except OSError as error:
             raise JobFailed(f"the old backup {directory} cannot be removed: {error}") from error
 

@@ -72,6 +72,7 @@ def command(course: Course, account: Account, wishes: DumpWishes, databases: Seq
         "--events",
         "--triggers",
         "--hex-blob",
+        "--max-allowed-packet=1G",
         *wishes.options,
         "--databases",
         *databases,
@@ -141,6 +142,7 @@ def client(course: Course, account: Account, *more: str) -> list[str]:
         f"--defaults-file={option_file(course, account)}",
         "--init-command=SET SESSION sql_log_bin=0",
         "--binary-mode",
+        "--max-allowed-packet=1G",
         "--batch",
         *more,
     ]

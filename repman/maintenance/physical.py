@@ -56,8 +56,8 @@ def back_up(
     course.step("reading the backup back", path.stat().st_size)
     inspector = XbstreamInspector()
     written = archive.read_back(course, compression, path, inspector, crc)
-    log, offset, gtid = inspector.position
-    return Copied(completed(gtid, before), (log, offset), version), written
+    log, offset, _ = inspector.position
+    return Copied(_position(account, inspector, before), (log, offset), version), written
 
 
 def unpack(course: Course, compression: Compression, path: Path, target: Path) -> None:
@@ -84,7 +84,19 @@ def stream(course: Course, account: Account, source: Place, target: Path) -> str
         if _DONE not in reader.said():
             raise JobFailed(f"mariadb-backup did not say {_DONE!r}: {reader.tail()}")
     inspector.finish()
-    return completed(inspector.position[2], before)
+    return _position(account, inspector, before)
+
+
+def _position(account: Account, inspector: XbstreamInspector, before: str) -> str:
+    """Where the copied files stand, exactly.  Raises JobFailed.
+
+    On a replica the GTID that mariadb-backup states may lag behind the files by what is just being committed; the place
+    in the binary log does not, because it is read while nothing can commit.
+    """
+    log, offset, stated = inspector.position
+    with session(account) as at:
+        exact = at.rows("SELECT BINLOG_GTID_POS(%s, %s)", log, offset)[0][0]
+    return completed(gtid_of(str(exact or "")), completed(stated, before))
 
 
 def prepare(course: Course, target: Path) -> str:

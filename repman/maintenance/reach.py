@@ -35,6 +35,16 @@ def begins(stated: str, events: Iterable[str]) -> dict[int, int]:
     return found
 
 
+def beyond(other: str, position: str) -> str:
+    """The GTIDs of `other` that a server at `position` has not reached, domain by domain; empty when it has all.
+
+    For positions on one history: there a domain's numbers only grow, whoever wrote them.
+    """
+    mine = {domain: sequence for domain, _, sequence in MariadbGtid.parse(position).last}
+    ahead = [gtid for gtid in MariadbGtid.parse(other).last if mine.get(gtid[0], 0) < gtid[2]]
+    return ",".join("-".join(map(str, gtid)) for gtid in ahead)
+
+
 def missing(position: str, kept: dict[int, int]) -> str:
     """What a server at that position needs and the logs no longer hold, as ranges; empty when they hold all."""
     mine = {domain: sequence for domain, _, sequence in MariadbGtid.parse(position).last}

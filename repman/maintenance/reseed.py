@@ -17,7 +17,7 @@ from repman.maintenance.compression import named
 from repman.maintenance.course import Course
 from repman.maintenance.dump import DumpInspector, completed
 from repman.maintenance.places import Place
-from repman.maintenance.reach import missing, oldest_kept
+from repman.maintenance.reach import beyond, missing, oldest_kept
 from repman.maintenance.session import Session, identifier, interruptible, session
 from repman.maintenance.surroundings import Surroundings
 from repman.model.backup import Backup, BackupMethod
@@ -29,7 +29,7 @@ from repman.model.snapshot import Snapshot
 
 HOLD_REASON = "a reseed rebuilds it"
 _ANSWERS_SECONDS = 120.0
-_FOLLOWS_SECONDS = 60.0
+_FOLLOWS_SECONDS = 30.0
 _CATCH_UP_SECONDS = 24 * 3600.0
 _POLL = 0.2
 
@@ -124,10 +124,15 @@ class _Reseed:
         return self.around.label(self.server)
 
     def run(self) -> dict[str, object]:
-        began = time.monotonic()
         backup = check(self.around, self.server, self.method, self.job.arguments.get("backup", ""), _forced(self.job))
-        if backup is not None:
+        if backup is None:
+            return self._rebuild(None)
+        with self.around.catalogue.using(backup):
             self._verify(backup)
+            return self._rebuild(backup)
+
+    def _rebuild(self, backup: Backup | None) -> dict[str, object]:
+        began = time.monotonic()
         self.course.step(f"asking the monitor to hold {self.name}")
         self.around.wish(CommandKind.HOLD, self.server, self.job.user, reason=HOLD_REASON)
         place = self.around.places.find(self.server)
@@ -243,7 +248,7 @@ class _Reseed:
                 physical.unpack(course, named(backup.compression), path, place.fresh)
                 position = backup.gtid
             stated = physical.prepare(course, place.fresh)
-            if not MariadbGtid.parse(position).covers(MariadbGtid.parse(stated)):
+            if beyond(stated, position):
                 raise JobFailed(f"The files are at {stated}, not at {position} as their backup says")
             course.step(f"stopping {self.name}")
             self._destroys()
@@ -255,6 +260,9 @@ class _Reseed:
         place.start()
         self._await_answer()
         with interruptible(course, self.around.account(self.server), 600.0) as at:
+            # Files of a replica hold the position up to which it had applied; those of a writer an old one.
+            if more := beyond(at.value("@@gtid_slave_pos"), position):
+                raise JobFailed(f"The files hold {more}, which is more than {position}, as they should")
             settle(at, position)
         return position
 
@@ -284,7 +292,7 @@ class _Reseed:
         course.harm = f"{self.name} has its data (up to {position}); the monitor makes it follow"
         writer = self.around.snapshot().writer
         with session(self.around.account(writer)) as at:
-            aim = MariadbGtid.parse(at.value("@@gtid_binlog_pos"))
+            aim = at.value("@@gtid_binlog_pos")
         course.step(
             f"waiting until {self.name} follows {self.around.label(writer)} and has {aim}", stall=_CATCH_UP_SECONDS
         )
@@ -293,11 +301,11 @@ class _Reseed:
         while True:
             with session(self.around.account(self.server)) as at:
                 links = at.records("SHOW ALL SLAVES STATUS")
-                here = MariadbGtid.parse(at.value("@@gtid_slave_pos"))
+                here = at.value("@@gtid_slave_pos")
             runs = bool(links) and all(
                 link["Slave_IO_Running"] == "Yes" and link["Slave_SQL_Running"] == "Yes" for link in links
             )
-            if runs and here.covers(aim):
+            if runs and not beyond(aim, here):
                 break
             told = [str(link[key]) for link in links for key in ("Last_SQL_Error", "Last_IO_Error") if link[key]]
             if told and any(link["Slave_SQL_Running"] == "No" for link in links):

@@ -95,7 +95,7 @@ def session(account: Account, seconds: float = _ANSWER_SECONDS) -> Iterator[Sess
             read_timeout=seconds,
             write_timeout=seconds,
             charset="utf8mb4",
-            init_command="SET SESSION sql_log_bin=0, lock_wait_timeout=60",
+            init_command="SET SESSION sql_log_bin=0, lock_wait_timeout=60, wait_timeout=604800",
             program_name="repman job",
         )
     except (pymysql.Error, OSError) as error:

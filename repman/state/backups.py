@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
 
 from repman.errors import StateError
@@ -18,6 +19,8 @@ LOG = logging.getLogger(__name__)
 
 DESCRIPTION = "backup.json"
 PARTIAL = ".partial"
+_SETTLED = 1_000_000_000
+"""Nanoseconds after which another change cannot bear the same time."""
 
 
 def place_of(datadir: Path, cluster: str) -> Path:
@@ -38,6 +41,7 @@ class BackupReader:
         directory = place_of(self._datadir, cluster)
         try:
             stamp = os.stat(directory).st_mtime_ns
+            settled = time.time_ns() - stamp > _SETTLED
             known = self._known.get(cluster)
             if known is not None and known[0] == stamp:
                 return known[1]
@@ -46,7 +50,8 @@ class BackupReader:
             return ()
         except OSError as error:
             raise StateError(f"{directory} cannot be read: check its owner and permissions ({error})") from error
-        self._known[cluster] = (stamp, found)
+        if settled:
+            self._known[cluster] = (stamp, found)
         return found
 
     def get(self, cluster: str, identifier: str) -> Backup | None:

@@ -260,6 +260,15 @@ def test_a_cancelled_backup_leaves_nothing(served: World, jobs: Jobs) -> None:
     assert jobs.api.post(f"servers/{source.entry.name}/actions/job-cancel/mysqldump").status_code == 409
 
 
+def test_a_reseeded_server_follows_also_where_servers_are_not_rejoined(served: World, jobs: Jobs) -> None:
+    served.restarted(autorejoin=False)
+    served.healthy()
+    victim = served.replicas[0]
+    destroy(victim)
+    jobs.done("reseed/physicalmaster", victim)
+    rebuilt(served, victim)
+
+
 def test_old_backups_go_when_a_new_one_is_whole(served: World, jobs: Jobs) -> None:
     keep = {f"backup_keep_{period}": 0 for period in ("hourly", "daily", "weekly", "monthly", "yearly")}
     jobs.done("backup-physical")

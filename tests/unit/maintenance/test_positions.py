@@ -10,7 +10,7 @@ import pytest
 from repman.errors import JobFailed
 from repman.maintenance.dump import DumpInspector, completed
 from repman.maintenance.mydumper import position_of
-from repman.maintenance.reach import begins, missing
+from repman.maintenance.reach import begins, beyond, missing
 from repman.maintenance.xbstream import XbstreamInspector, gtid_of
 
 DUMP = b"""-- MariaDB dump
@@ -116,6 +116,13 @@ def test_a_damaged_stream_is_none():
 def test_positions_are_read_strictly():
     assert gtid_of(" 1-2-3, 0-1-9\n") == "0-1-9,1-2-3"
     assert gtid_of("nothing") == gtid_of("") == ""
+
+
+def test_positions_on_one_history_are_compared_by_domain():
+    assert beyond("0-1-7", "0-2-9") == ""
+    assert beyond("0-1-7,1-1-5", "0-2-6,1-1-5") == "0-1-7"
+    assert beyond("0-1-7", "") == "0-1-7"
+    assert beyond("", "") == ""
 
 
 def test_what_the_binary_logs_no_longer_hold():

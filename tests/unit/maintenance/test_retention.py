@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-import calendar
-import time
+from made_backups import backup
 
 from repman.maintenance.retention import Retention, outdated
-from repman.model.backup import FORMAT, Backup, BackupMethod
+from repman.model.backup import Backup, BackupMethod
 
 NONE = Retention(0, 0, 0, 0, 0)
-
-
-def backup(at: str, method: BackupMethod = BackupMethod.LOGICAL) -> Backup:
-    started = float(calendar.timegm(time.strptime(at, "%Y-%m-%d %H:%M")))
-    return Backup(
-        format=FORMAT,
-        id=f"{at}-{method}",
-        cluster="shop",
-        method=method,
-        tool="mysqldump",
-        source="db1:3306",
-        started_at=started,
-        ended_at=started + 60,
-        file="dump.sql",
-        size=1,
-        data_bytes=1,
-        compression="none",
-        checksum="",
-        gtid="0-1-1",
-    )
 
 
 def kept(backups: list[Backup], rules: Retention) -> list[str]:
