@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from cluster import World, free_port, state
+from cluster import World, free_port, listens, state
 from cluster_repman import CLUSTER, PASSWORD, Repman
 from http_api import Api
 from mariadb_stand import Server, wait_until
@@ -61,10 +61,15 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grown]:
 
 @pytest.fixture
 def api(grown: Grown) -> Iterator[Api]:
+    text = grown.config.read_text()
     yield Api(grown)
-    grown.repman.stop()
     for path in (grown.repman.place / "data").rglob("*.toml"):
         path.unlink()
+    grown.config.write_text(text)
+    if listens(int(str(grown.repman.changes["http-port"]))):
+        assert Api(grown).post("settings/reload").status_code == 200
+    else:
+        grown.repman.stop()
     grown.restore()
 
 
@@ -111,6 +116,7 @@ def test_the_longest_delay_is_set_live(grown: Grown, api: Api) -> None:
             grown.repman.until(lambda seen: state(seen, late) is ServerState.SLAVE, "a replica that is in time")
     finally:
         late.run("STOP ALL SLAVES", "CHANGE MASTER TO MASTER_DELAY=0", "START SLAVE")
+        wait_until(lambda: late.replica()["Slave_IO_Running"] == "Yes", what="the replica to receive again")
 
 
 def _lag(seen: Snapshot, server: Server) -> float:
