@@ -12,6 +12,7 @@ from cluster import World, free_port
 from cluster_repman import CLUSTER, PASSWORD
 from http_api import Api, misfits
 from mariadb_stand import wait_until
+from prometheus_client.parser import text_string_to_metric_families
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +182,31 @@ def test_logs_alerts_and_crashes_tell_of_a_death(served: World, api: Api) -> Non
     assert all(line.startswith(f"[{CLUSTER}] [") for line in lines)
     assert api.read("topology/master")["url"] == crash["ElectedMasterURL"]
     served.restore()
+
+
+def test_the_metrics_can_be_scraped(served: World, api: Api) -> None:
+    served.healthy()
+    answer = api.get("/api/prometheus", token=False)
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    lags = families["mysql_slave_status_seconds_behind_master"]
+    assert lags.documentation
+    assert {(each.labels["cluster"], each.labels["instance"]) for each in lags.samples} == {
+        (CLUSTER, server.address) for server in served.replicas
+    }
+    (writer,) = [each for each in families["repman_server_writer"].samples if each.value == 1]
+    assert writer.labels["instance"] == served.writer.address
+    assert [each.value for each in families["repman_cluster_protected"].samples] == [1.0]
+
+
+def test_the_heartbeat_has_no_secret(served: World, api: Api) -> None:
+    document = api.get("/api/heartbeat", token=False).json()
+    assert document == api.get("/heartbeat", token=False).json()
+    assert (document["uuid"], document["status"], document["secret"]) == (served.repman.snapshot.run, "A", "")
+
+
+def test_an_answer_can_be_late(api: Api) -> None:
+    began = time.monotonic()
+    assert api.get("/api/timeout", token=False, seconds=1).json() == {"alive": "running"}
+    assert time.monotonic() - began >= 1
+    assert api.get("/api/timeout", token=False, seconds=1200).status_code == 400

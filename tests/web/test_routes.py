@@ -48,9 +48,13 @@ PUBLIC_PATHS = {
     "/",
     "/static/<name>",
     "/api/docs",
+    "/api/heartbeat",
     "/api/login",
     "/api/openapi.json",
+    "/api/prometheus",
     "/api/status",
+    "/api/timeout",
+    "/heartbeat",
     "/api/clusters/<cluster>/status",
 }
 NOBODY, EXPIRED, REVOKED = "nobody", "expired", "revoked"

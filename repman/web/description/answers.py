@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from repman.web.acl import ANY, PUBLIC
 from repman.web.routes.route import Answer, Route
-from repman.web.shapes.common import DENIED, ERROR, INCIDENT
+from repman.web.shapes.common import DENIED, ERROR, INCIDENT, STRING, record
 
 _TEXT = "text/plain"
 
@@ -55,5 +56,10 @@ def unknown_cluster(route: Route) -> Answer:
     """What the route answers for a cluster that is not configured."""
     answer = route.no_cluster("{cluster}")
     if answer.mimetype == "application/json":
-        return Answer(answer.status_code, "No such cluster.", schema=ERROR)
+        keys = json.loads(answer.get_data())
+        return Answer(
+            answer.status_code,
+            "No such cluster.",
+            schema=ERROR if "error" in keys else record(dict.fromkeys(keys, STRING)),
+        )
     return Answer(answer.status_code, f"No such cluster: `{answer.get_data(as_text=True)}`.", _TEXT)

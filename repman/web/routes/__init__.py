@@ -10,6 +10,7 @@ from repman.web.routes import (
     description,
     front,
     jobs,
+    polled,
     probes,
     provisioning,
     reads,
@@ -35,6 +36,7 @@ ROUTES: tuple[Route, ...] = (
     *settings.ROUTES,
     *users.ROUTES,
     *provisioning.ROUTES,
+    *polled.ROUTES,
     *probes.ROUTES,
 )
 

@@ -1,0 +1,122 @@
+"""Snapshots as Prometheus metrics.
+
+The names that replication-manager has are kept, each with the labels `cluster` and `instance`; ours begin with
+`repman_`.  What was not observed is left out, never told as zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from repman.model.observation import Link, Receiver
+from repman.model.snapshot import ServerView, Snapshot
+
+_CLUSTER = ("cluster",)
+_SERVER = ("cluster", "instance")
+_Sample = tuple[tuple[str, ...], float]
+
+
+def render_metrics(snapshots: Sequence[Snapshot], ages: Sequence[float]) -> bytes:
+    """The exposition, in text format; `ages` of the snapshots in seconds."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Snapshots([pair for pair in zip(snapshots, ages, strict=True) if pair[0].generation]))
+    return generate_latest(registry)
+
+
+class _Snapshots(Collector):
+    def __init__(self, dated: list[tuple[Snapshot, float]]) -> None:
+        self._dated = dated
+        self._all = [snapshot for snapshot, _ in dated]
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus_client."""
+        yield from self._of_clusters()
+        yield from self._of_servers()
+        yield from self._of_replicas()
+
+    def _of_clusters(self) -> Iterator[Metric]:
+        ages = [((snapshot.cluster,), age) for snapshot, age in self._dated if math.isfinite(age)]
+        yield _gauge("repman_snapshot_age_seconds", "Seconds since the look that all of this tells of.", _CLUSTER, ages)
+        for name, text, attribute in (
+            ("active", "Whether this repman may act on the cluster.", "active"),
+            ("writer_alive", "Whether the server in charge lives.", "writer_alive"),
+            ("protected", "Whether the cluster would survive its writer's death now.", "protected"),
+            ("paused", "Whether repman changes nothing, by order.", "paused"),
+            ("in_failover", "Whether the writer's role is being moved.", "in_failover"),
+            ("look_seconds", "How long the latest look and decision took.", "tick_seconds"),
+        ):
+            samples = [((found.cluster,), float(getattr(found, attribute))) for found in self._all]
+            yield _gauge(f"repman_cluster_{name}", text, _CLUSTER, samples)
+        for name, text, attribute in (
+            ("failovers", "Failovers since the counter was reset.", "failovers"),
+            ("looks", "Looks at the cluster.", "ticks"),
+            ("watched_seconds", "Seconds watched.", "watched_seconds"),
+            ("writer_seconds", "Seconds with a living writer.", "writer_seconds"),
+            ("protected_seconds", "Seconds protected.", "protected_seconds"),
+            ("unprotected_seconds", "Seconds in which an acknowledged write could be lost.", "unprotected_seconds"),
+        ):
+            samples = [((found.cluster,), float(getattr(found, attribute))) for found in self._all]
+            yield _counter(f"repman_cluster_{name}", text, samples)
+        problems = [
+            ((found.cluster, problem.code, problem.severity.value, problem.server), 1.0)
+            for found in self._all
+            for problem in found.problems
+        ]
+        labels = ("cluster", "code", "severity", "instance")
+        yield _gauge("repman_problem", "A problem that is open now.", labels, dict(problems).items())
+
+    def _of_servers(self) -> Iterator[Metric]:
+        answered = [((*_place(found, view),), float(view.seen.answered)) for found, view in self._servers()]
+        yield _gauge("repman_server_up", "Whether the server answered the latest look.", _SERVER, answered)
+        states = [((*_place(found, view), view.state.value), 1.0) for found, view in self._servers()]
+        yield _gauge("repman_server_state", "The server's state, as a label.", (*_SERVER, "state"), states)
+        writers = [(_place(found, view), float(view.policy.address == found.writer)) for found, view in self._servers()]
+        yield _gauge("repman_server_writer", "Whether the server is the one in charge.", _SERVER, writers)
+        read_only = [
+            (_place(found, view), float(view.seen.read_only))
+            for found, view in self._servers()
+            if view.seen.read_only is not None
+        ]
+        yield _gauge("repman_server_read_only", "Whether the server is read-only.", _SERVER, read_only)
+
+    def _of_replicas(self) -> Iterator[Metric]:
+        lags = [(place, link.lag) for place, link in self._links() if link.lag is not None]
+        yield _gauge("mysql_slave_status_seconds_behind_master", "Seconds that the replica is behind.", _SERVER, lags)
+        receiving = [(place, float(link.receiver is Receiver.RUNNING)) for place, link in self._links()]
+        yield _gauge("mysql_slave_status_slave_io_running", "Whether the receiver runs.", _SERVER, receiving)
+        applying = [(place, float(link.applier_running)) for place, link in self._links()]
+        yield _gauge("mysql_slave_status_slave_sql_running", "Whether the applier runs.", _SERVER, applying)
+        errors = [(place, float(link.applier_errno or link.receiver_errno)) for place, link in self._links()]
+        yield _gauge(
+            "mysql_slave_status_last_errno", "The last error of applier or receiver; 0: none.", _SERVER, errors
+        )
+
+    def _servers(self) -> Iterator[tuple[Snapshot, ServerView]]:
+        return ((snapshot, view) for snapshot in self._all for view in snapshot.servers)
+
+    def _links(self) -> Iterator[tuple[tuple[str, str], Link]]:
+        """The first channel of each replica."""
+        return ((_place(found, view), view.seen.links[0]) for found, view in self._servers() if view.seen.links)
+
+
+def _place(snapshot: Snapshot, view: ServerView) -> tuple[str, str]:
+    return snapshot.cluster, view.policy.address
+
+
+def _gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[_Sample]) -> GaugeMetricFamily:
+    made = GaugeMetricFamily(name, text, labels=labels)
+    for values, value in samples:
+        made.add_metric(values, value)
+    return made
+
+
+def _counter(name: str, text: str, samples: Iterable[_Sample]) -> CounterMetricFamily:
+    made = CounterMetricFamily(name, text, labels=_CLUSTER)
+    for values, value in samples:
+        made.add_metric(values, value)
+    return made
