@@ -104,6 +104,8 @@ def change(source: Source, wishes: Sequence[Wish], author: str, now: str) -> Cha
             write_whole(path, text)
     settings = tuple((wish.cluster, _section(after, wish.cluster)[current_name(wish.name)]) for wish in wishes)
     for cluster, setting in settings:
+        if setting.value == _section(before, cluster)[setting.option.name].value:
+            continue
         shown = setting.option.shown(setting.value)
         LOG.info("cluster=%s %s is %r, changed by %s", cluster or "-", setting.option.name, shown, author)
     return Changed(settings, tuple(warning for warning in found.warnings if warning not in told.warnings))
