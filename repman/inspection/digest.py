@@ -20,14 +20,14 @@ _TOKEN = re.compile(
 )
 _LIST = re.compile(r"\( (?:\?|NULL)(?: , (?:\?|NULL))+ \)")
 _ROWS = re.compile(r"(\( \?(?: , \.\.\.)? \))(?: , \( \?(?: , \.\.\.)? \))+")
-_LONGEST = 4096
+LONGEST = 4096
 """Characters of a statement that are looked at."""
 
 
 def pattern(statement: str) -> str:
     """The statement with ``?`` for its values, one blank between words, without comments."""
     words = []
-    for token in _TOKEN.finditer(statement[:_LONGEST].strip().rstrip(";")):
+    for token in _TOKEN.finditer(statement[:LONGEST].strip().rstrip(";")):
         kind = token.lastgroup
         if kind in ("text", "number"):
             words.append("?")

@@ -12,6 +12,7 @@ from repman.inspection import reads, statements, switches
 from repman.inspection.compare import differences
 from repman.inspection.counters import Readings
 from repman.inspection.errands import SECONDS, Errands
+from repman.inspection.hosts import fetcher
 from repman.inspection.logs import Logs
 from repman.inspection.secrecy import Secrecy
 from repman.inspection.session import Deadline, Session, Target, session
@@ -142,10 +143,13 @@ class InspectionRoom:
 
     def _logs(self, cluster: ClusterSettings, address: str) -> Logs:
         place = Places(cluster).find(address)
-        return Logs(self._settings.service.datadir, cluster.policy.name, address, place)
+        return Logs(self._settings.service.datadir, cluster.policy.name, address, place, fetcher(cluster, address))
 
     def _errors(self, request: Request) -> Reply:
-        """The file may be read while the server is down, so no session is needed."""
+        """A file on this host may be read while the server is down, so no session is needed for it."""
+        known = self._settings.cluster(request.cluster)
+        if known is not None and fetcher(known, request.server) is not None:
+            return self._of_logs(lambda logs, at, arguments: logs.errors(arguments, at), request)
 
         def read(cluster: ClusterSettings) -> Any:
             Target.of(cluster, request.server)

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from repman.errors import LookFailed
 
 ROWS = 1000
-MOST_ROWS = 10_000
-TEXT = 65_536
+MOST_ROWS = 5000
+TEXT = 16_384
 """Characters of one text; what is longer is cut by the server already."""
-WHOLE = 6 * 1024 * 1024
+WHOLE = 2 * 1024 * 1024
 """Characters of one answer."""
 
 Row = TypeVar("Row", bound=Mapping[str, Any])

@@ -16,6 +16,7 @@ import requests
 from cluster import World, free_port
 from http_api import Api
 from mariadb_stand import Server, wait_until
+from ssh_stand import Sshd
 
 SCHEMA = "look"
 
@@ -152,6 +153,37 @@ def test_the_error_log_is_read_also_when_the_server_is_down(served: World, api: 
     newest = api.read(of(server, "errorlog"))["buffer"][0]
     assert "Shutdown complete" in newest["text"]
     assert api.get(of(server, "errorlog"), limit=2).headers["X-Repman-Truncated"] == "true"
+
+
+def test_logs_are_fetched_from_another_host_over_ssh(served: World, api: Api, tmp_path: Path) -> None:
+    sshd = Sshd(tmp_path)
+    sshd.start()
+    try:
+        served.restarted(
+            prov_orchestrator="onpremise",
+            sandbox_directory=None,
+            onpremise_ssh=True,
+            onpremise_ssh_port=sshd.port,
+            onpremise_ssh_credential=f"{sshd.access.user}:",
+            onpremise_ssh_private_key=str(sshd.private_key),
+            onpremise_ssh_known_hosts=str(sshd.known_hosts),
+        )
+        api, server = Api(served), served.replicas[0]
+        answer = api.get(of(server, "errorlog"))
+        assert answer.headers["X-Repman-From"] == "file over SSH"
+        assert any("ready for connections" in line["text"] for line in answer.json()["buffer"])
+        assert api.post(of(server, "actions/toggle-slow-query"), to="on").json()["on"] is True
+        with contextlib.closing(server.connect(server.application)) as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION long_query_time = 0")
+            cursor.execute("SELECT 'over there'")
+        answer = api.get(of(server, "slowlog"))
+        assert answer.headers["X-Repman-From"] == "file over SSH"
+        assert "SELECT 'over there'" in [query["query"] for query in answer.json()]
+        assert api.post(of(server, "actions/toggle-slow-query"), to="off").json()["on"] is False
+    finally:
+        sshd.stop()
+    failed = api.get(of(server, "errorlog"))
+    assert (failed.status_code, failed.json()["code"]) == (500, "host-failed")
 
 
 def test_the_slow_query_log_is_read_from_file_and_table(served: World, api: Api) -> None:

@@ -15,7 +15,12 @@ from repman.web.views import server_reads as views
 
 _PROOF = "tests/integration/test_server_reads.py::"
 _PAGE = "/api/clusters/{clusterName}/servers/{serverName}"
-_LIMIT = Parameter("limit", "most rows, 1 to 10000; 1000 when it is not given", kind="integer")
+_LIMIT = Parameter(
+    "limit",
+    "most rows, 1 to 5000; 1000 when it is not given. `X-Repman-Truncated: true` says that there are more; a text "
+    "ends after 16384 characters",
+    kind="integer",
+)
 _SECONDS = Parameter("seconds", "how long it may take, 1 to 60; 10 when it is not given", kind="integer")
 
 _TROUBLE = (
@@ -133,14 +138,18 @@ ROUTES: tuple[Route, ...] = (
         "errorlog",
         views.error_log,
         "db-logs",
-        "The error log, newest first: from the file of a server that runs on this host, also when it is down; of "
-        "another one the copy that `backup-error-log` has fetched. `X-Repman-From` tells which.",
+        "The error log, newest first: from the file of a server that runs on this host, also when it is down; over "
+        "SSH from another host; else the copy that `backup-error-log` has fetched. `X-Repman-From` tells which.",
         LOG,
         "test_the_error_log_is_read_also_when_the_server_is_down",
         parameters=(_LIMIT,),
         more=(_REFUSED,),
     ),
-    _SLOW("slowlog", summary="The slow-query log, newest first, from its table, its file or its copy.", on_page=True),
+    _SLOW(
+        "slowlog",
+        summary="The slow-query log, newest first, from its table, its file (here or over SSH) or its copy.",
+        on_page=True,
+    ),
     _SLOW("slow-queries", summary="The same as `slowlog`."),
     _SLOW("slow-query", summary="The same as `slowlog`."),
     _read(
@@ -293,6 +302,7 @@ ROUTES: tuple[Route, ...] = (
         "cluster-show-routes",
         summary="Rules of ProxySQL. repman drives no ProxySQL, so there are none: always `[]`.",
         answers=(Answer(200, "", schema=array(OBJECT)),),
+        proof=f"{_PROOF}test_tables_and_schemas",
     ),
     Route(
         f"{CLUSTER}/shardclusters",
@@ -300,5 +310,6 @@ ROUTES: tuple[Route, ...] = (
         "cluster-sharding",
         summary="Clusters over which a sharding proxy shares rows out. repman drives none: always `{}`.",
         answers=(Answer(200, "", schema=OBJECT),),
+        proof=f"{_PROOF}test_tables_and_schemas",
     ),
 )

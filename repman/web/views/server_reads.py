@@ -17,7 +17,7 @@ from repman.web.views import looking
 from repman.web.views.orchestrated import unavailable
 
 _ROWS = 1000
-_MOST_ROWS = 10_000
+_MOST_ROWS = 5000
 
 
 def read(name: str, render: Callable[[Any], Any]) -> View:

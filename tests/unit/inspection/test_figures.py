@@ -42,7 +42,7 @@ def test_rows_and_text_are_bounded() -> None:
     assert bounded(long, 10)["truncated"] is True
 
 
-@pytest.mark.parametrize("text", ["0", "10001", "-1", "a", "1.5", "²", "99999999999"])
+@pytest.mark.parametrize("text", ["0", "5001", "-1", "a", "1.5", "²", "99999999999"])
 def test_a_number_of_rows_that_cannot_be(text: str) -> None:
     with pytest.raises(LookFailed) as refused:
         wished({"limit": text})

@@ -128,7 +128,7 @@ def test_statements_of_one_pattern_are_one_group() -> None:
 
 def test_without_the_file_there_is_the_copy_that_a_job_has_fetched(tmp_path: Path) -> None:
     logs = Logs(tmp_path, "shop", "db1:3306", None)
-    with pytest.raises(LookFailed, match=r"use the action backup-error-log$") as refused:
+    with pytest.raises(LookFailed, match=r"set onpremise-ssh$") as refused:
         logs.errors({})
     assert (refused.value.status, refused.value.code) == ("refused", "no-copy")
     copy = place_of(tmp_path, "shop", "db1:3306", JobKind.ERROR_LOG)
