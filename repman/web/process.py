@@ -5,15 +5,23 @@ Plain and HTTPS port belong to the same workers and the same application, so the
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from repman.config.settings import Settings
+from repman.config.settings import ServiceSettings, Settings
+from repman.errors import StateError
+from repman.state.accounts import AccountStore
+from repman.state.audit import AuditTrail
 from repman.web import tokens
 from repman.web.app import create_app
 from repman.web.certificate import tls_context
 from repman.web.worker import Worker
+
+LOG = logging.getLogger(__name__)
 
 _THREADS = 16
 """A worker.  Actions keep a thread until their plan has ended; reads must find one beside them."""
@@ -28,7 +36,21 @@ def run(settings: Settings) -> None:
     """
     # Made before there are workers, so that a key that cannot be written is reported once and at once.
     tokens.signing_key(settings.service.datadir)
+    _make_stores(settings.service)
     _Server(settings).run()
+
+
+def _make_stores(service: ServiceSettings) -> None:
+    """Make the databases that the workers write to before two of them try; what is wrong with one is told at once."""
+    accounts, trail = AccountStore(service.accounts_url), AuditTrail(service.audit_url)
+    looks: tuple[Callable[[], object], ...] = (accounts.read, partial(trail.entries, limit=1))
+    for look in looks:
+        try:
+            look()
+        except StateError as error:
+            LOG.error("%s", error)
+    accounts.close()
+    trail.close()
 
 
 class _Server(BaseApplication):
