@@ -12,7 +12,7 @@ from flask import Response
 from repman.config.changes import Changed, Wish, change
 from repman.config.settings import Source
 from repman.errors import ConfigError, MonitorDown, Refused, SettingFixed, UnknownSetting
-from repman.model.command import Command, CommandKind
+from repman.model.command import Command, CommandKind, Receipt
 from repman.web import replies
 from repman.web.call import Call
 
@@ -35,16 +35,16 @@ def carry_out(call: Call, wishes: Sequence[Wish]) -> Done:
     """Change the settings as wished; raises ConfigError or Refused, and nothing was changed then."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     changed = change(source(call), wishes, call.user.name, now)
-    return Done(changed, tell(call))
+    return Done(changed, tell(call).sentence)
 
 
-def tell(call: Call) -> str:
+def tell(call: Call) -> Receipt:
     """Tell every process that the configuration has changed; returns what the monitor says."""
     call.house.live.announce()
     try:
-        return call.house.ask(Command(CommandKind.RELOAD, "", user=call.user.name), _RELOAD).sentence
+        return call.house.ask(Command(CommandKind.RELOAD, "", user=call.user.name), _RELOAD)
     except MonitorDown as error:
-        return f"{error} It reads what was saved when it starts."
+        return Receipt("unchanged", f"{error} It reads what was saved when it starts.")
 
 
 def source(call: Call) -> Source:

@@ -237,6 +237,7 @@ def test_a_fourth_server_is_added_and_dropped(grown: Grown, api: Api) -> None:
     begun = grown.repman.snapshot.ticks
     answer = api.call("POST", f"actions/addserver/{host}/{port}", json={"name": "db4"})
     assert (answer.status_code, answer.json()["msg"]) == (200, "Monitor added"), answer.text
+    assert "add it to its backends" in answer.json()["warnings"][-1]
     seen = grown.repman.until(lambda seen: seen.server("db4") is not None, "the new server")
     assert seen.ticks - begun <= 8, "within two ticks, and those that its change took"
     grown.repman.until(lambda seen: state(seen, grown.fourth) is ServerState.SLAVE, "a replica more")
@@ -295,3 +296,15 @@ def test_a_cluster_comes_and_goes_with_the_files(grown: Grown, api: Api) -> None
     assert [each["name"] for each in api.read("/api/clusters")] == [CLUSTER]
     assert api.get("/api/clusters/other").status_code == 500
     assert grown.repman.looked().run == before, "the monitor was not started again"
+
+
+def test_a_file_that_drops_the_writer_is_refused_by_the_monitor(grown: Grown, api: Api) -> None:
+    text, writer = grown.config.read_text(), grown.writer
+    others = [server for server in grown.servers if server.address != writer.address]
+    lines = [line for line in text.splitlines() if not line.startswith(("db-servers-hosts", "db-servers-names"))]
+    lines.append("db-servers-hosts = " + repr([server.address for server in others]))
+    grown.config.write_text("\n".join([*lines, ""]))
+    answer = api.post("settings/reload")
+    assert (answer.status_code, "is the writer" in answer.text) == (409, True), answer.text
+    assert len(grown.repman.looked().servers) == 3
+    assert grown.only_open().address == writer.address

@@ -66,7 +66,12 @@ def _both(path: str, view: View, summary: str, proof: str, parameters: tuple[Par
     )
 
 
-_RELOADS = (Answer(200, "What the monitor says.", schema=RELOADED), *_REFUSALS)
+_RELOADS = (
+    Answer(200, "What the monitor says.", schema=RELOADED),
+    _REFUSALS[0],
+    Answer(409, "The monitor does not go on with all of it, and why.", schema=MISTAKES),
+    _REFUSALS[-1],
+)
 _RELOAD = "Reads the files of the configuration again, in every process; clusters and servers come and go with them."
 _SWITCH = (
     "Flips an option that is true or false, or `failover-mode`; the switches of replication-manager 2.0 are known."

@@ -29,7 +29,7 @@ def add(call: Call) -> Response:
         return _told(409, f"Error adding new {kind} monitor of {host}:{port}: Server already exists")
     except ConfigError as error:
         return _told(400, "; ".join(error.mistakes), mistakes=list(error.mistakes))
-    return _told(200, "Monitor added", monitor=done.monitor, warnings=list(done.changed.warnings))
+    return _done(call, "Monitor added", done, "add it to")
 
 
 def drop(call: Call) -> Response:
@@ -48,7 +48,7 @@ def drop(call: Call) -> Response:
         done = changing.carry_out(call, one_less(cluster.policy.name, server.address))
     except (ConfigError, ValueError) as error:
         return _told(400, str(error))
-    return _told(200, "Monitor dropped", monitor=done.monitor, warnings=list(done.changed.warnings))
+    return _done(call, "Monitor dropped", done, "take it out of")
 
 
 def _address(call: Call) -> str:
@@ -68,6 +68,15 @@ def _database(call: Call) -> str:
             )
         )
     return kind
+
+
+def _done(call: Call, told: str, done: changing.Done, order: str) -> Response:
+    backends = [
+        f"HAProxy {haproxy.name} knows nothing of this: {order} its backends {haproxy.write_backend} and "
+        f"{haproxy.read_backend}"
+        for haproxy in call.cluster.haproxies
+    ]
+    return _told(200, told, monitor=done.monitor, warnings=[*done.changed.warnings, *backends])
 
 
 def _told(status: int, sentence: str, **more: object) -> Response:

@@ -44,7 +44,9 @@ def reload(call: Call) -> Response:
     told = changing.tell(call)
     names = ["", *(cluster.policy.name for cluster in live.settings.clusters)]
     waiting = sorted({option for name in names for option in live.restart_needed(name)})
-    return replies.document({"sentence": told, "restartNeeded": waiting})
+    if told.status in ("refused", "failed"):
+        return replies.error(409, told.sentence, mistakes=[reason for _, reason in told.refusals])
+    return replies.document({"sentence": told.sentence, "restartNeeded": waiting})
 
 
 def set_value(call: Call) -> Response:
