@@ -60,6 +60,14 @@ def program(path: str, *names: str) -> str:
     raise JobFailed(f"{path or names[0]} is not installed on repman's host: install it, or correct the option")
 
 
+_POSITION_ONLY = (
+    *("--skip-routines", "--skip-events", "--skip-triggers"),
+    *("--no-create-db", "--no-create-info", "--no-data"),
+    *("--databases", "mysql"),
+)
+"""Of a server that has no databases but its own: without the name of any, mariadb-dump does nothing."""
+
+
 def command(course: Course, account: Account, wishes: DumpWishes, databases: Sequence[str]) -> list[str]:
     """The dump of these databases, to standard output."""
     return [
@@ -74,8 +82,7 @@ def command(course: Course, account: Account, wishes: DumpWishes, databases: Seq
         "--hex-blob",
         "--max-allowed-packet=1G",
         *wishes.options,
-        "--databases",
-        *databases,
+        *(("--databases", *databases) if databases else _POSITION_ONLY),
     ]
 
 

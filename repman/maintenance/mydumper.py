@@ -11,7 +11,7 @@ from pathlib import Path
 from repman.errors import JobFailed
 from repman.maintenance import archive, logical
 from repman.maintenance.course import Course
-from repman.maintenance.dump import completed
+from repman.maintenance.reach import exact_position
 from repman.maintenance.session import Account, option_file, session
 from repman.maintenance.surroundings import Surroundings
 from repman.maintenance.xbstream import gtid_of
@@ -56,7 +56,9 @@ def back_up(job: Job, course: Course, around: Surroundings, name: str, partial: 
         if "** (mydumper" in child.said() and "CRITICAL" in child.said():
             raise JobFailed(f"mydumper: {child.tail()}")
     course.step("reading the dump back")
-    log, offset, gtid = position_of((target / _METADATA).read_text())
+    log, offset, stated = position_of((target / _METADATA).read_text())
+    with session(account) as at:
+        position = exact_position(at, log, offset, stated, source.position)
     size = sum(path.stat().st_size for path in target.iterdir())
     return Backup(
         format=FORMAT,
@@ -72,7 +74,7 @@ def back_up(job: Job, course: Course, around: Surroundings, name: str, partial: 
         data_bytes=source.size,
         compression="gzip" if wishes.compress else "none",
         checksum=digest(course, target),
-        gtid=completed(gtid, source.position),
+        gtid=position,
         binlog_file=log,
         binlog_position=offset,
         tool_version=course.version_of(tool),

@@ -11,9 +11,9 @@ from repman.errors import JobFailed
 from repman.maintenance import archive
 from repman.maintenance.compression import Compression
 from repman.maintenance.course import Course
-from repman.maintenance.dump import completed
 from repman.maintenance.logical import program
 from repman.maintenance.places import Place
+from repman.maintenance.reach import exact_position
 from repman.maintenance.session import Account, option_file, session
 from repman.maintenance.xbstream import XbstreamInspector, gtid_of
 
@@ -56,8 +56,10 @@ def back_up(
     course.step("reading the backup back", path.stat().st_size)
     inspector = XbstreamInspector()
     written = archive.read_back(course, compression, path, inspector, crc)
-    log, offset, _ = inspector.position
-    return Copied(_position(account, inspector, before), (log, offset), version), written
+    log, offset, stated = inspector.position
+    with session(account) as at:
+        position = exact_position(at, log, offset, stated, before)
+    return Copied(position, (log, offset), version), written
 
 
 def unpack(course: Course, compression: Compression, path: Path, target: Path) -> None:
@@ -84,19 +86,8 @@ def stream(course: Course, account: Account, source: Place, target: Path) -> str
         if _DONE not in reader.said():
             raise JobFailed(f"mariadb-backup did not say {_DONE!r}: {reader.tail()}")
     inspector.finish()
-    return _position(account, inspector, before)
-
-
-def _position(account: Account, inspector: XbstreamInspector, before: str) -> str:
-    """Where the copied files stand, exactly.  Raises JobFailed.
-
-    On a replica the GTID that mariadb-backup states may lag behind the files by what is just being committed; the place
-    in the binary log does not, because it is read while nothing can commit.
-    """
-    log, offset, stated = inspector.position
     with session(account) as at:
-        exact = at.rows("SELECT BINLOG_GTID_POS(%s, %s)", log, offset)[0][0]
-    return completed(gtid_of(str(exact or "")), completed(stated, before))
+        return exact_position(at, *inspector.position, before)
 
 
 def prepare(course: Course, target: Path) -> str:

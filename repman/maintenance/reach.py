@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from repman.maintenance.dump import completed
 from repman.maintenance.session import Session
 from repman.model.position import MariadbGtid
 
@@ -21,6 +22,16 @@ def oldest_kept(at: Session) -> dict[int, int]:
     stated = at.rows("SELECT BINLOG_GTID_POS(%s, 4)", first)[0][0] or ""
     events = at.rows(f"SHOW BINLOG EVENTS IN '{first}' LIMIT {_FIRST_EVENTS}")
     return begins(str(stated), (str(row[5]) for row in events))
+
+
+def exact_position(at: Session, log: str, offset: int, stated: str, before: str) -> str:
+    """Where a copy of this server stands, from its place in the server's binary log, while nothing could commit.
+
+    The GTID that a tool states itself comes from the replica's memory, and may lag behind by what is just being
+    committed.  `before`: the server's position before the copy began; see `completed`.  Raises JobFailed.
+    """
+    exact = at.rows("SELECT BINLOG_GTID_POS(%s, %s)", log, offset)[0][0]
+    return completed(str(exact or ""), completed(stated, before))
 
 
 def begins(stated: str, events: Iterable[str]) -> dict[int, int]:
