@@ -53,7 +53,9 @@ class Worker:
 
     def start(self) -> None:
         """Open the rooms, then the socket.  Raises RepmanError; what was opened is closed again."""
-        self._live.known.service.datadir.mkdir(parents=True, exist_ok=True)
+        service = self._live.known.service
+        for directory in (service.datadir, service.rundir):
+            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         opened: list[Room] = []
         try:
             for room in self._rooms:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from repman.config import load
+from repman.config.live import announce
 from repman.config.settings import ServiceSettings, Settings
 from repman.errors import RepmanError, StateError, WorkerDown
 from repman.model.work import Reply, Request
@@ -102,6 +104,25 @@ def test_a_second_worker_for_the_same_directory_is_refused(pair: tuple[Echo, Ech
         Worker(settings, (other,)).start()
     assert other.noted == ["start", "stop"]
     assert ask_worker(settings.service.worker_socket, Request("first", "c1"), 5).status == "done"
+
+
+def test_a_changed_configuration_reaches_every_room_before_the_next_request(tmp_path: Path) -> None:
+    path = tmp_path / "repman.toml"
+    text = f'[Default]\nmonitoring-datadir = "{tmp_path}/data"\nmonitoring-rundir = "{tmp_path}/run"\n'
+    cluster = '[c1]\ndb-servers-hosts = "db1:3306"\ndb-servers-credential = "a:b"\nreplication-credential = "c:d"\n'
+    path.write_text(text + cluster)
+    settings = load(path)[0]
+    first, second = Echo("first", fails_at="reload"), Echo("second")
+    worker = Worker(settings, (first, second))
+    worker.start()
+    try:
+        path.write_text(text + cluster.replace("db1:3306", "db1:3306,db2:3306"))
+        announce(settings.service.rundir)
+        assert ask_worker(settings.service.worker_socket, Request("second", "c1"), 5).status == "done"
+    finally:
+        worker.stop()
+    assert first.noted == ["start", "reload", "stop"]
+    assert second.noted == ["start", "reload", "answer", "stop"]
 
 
 def test_two_rooms_with_the_same_request_are_a_mistake(settings: Settings) -> None:
