@@ -10,8 +10,9 @@ import pytest
 import requests
 from cluster import World, free_port
 from cluster_repman import CLUSTER, PASSWORD
-from http_api import Api, misfits
+from http_api import Api
 from mariadb_stand import wait_until
+from page_contract import misfits
 from prometheus_client.parser import text_string_to_metric_families
 
 

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from repman.config.settings import ClusterSettings
 from repman.model.decision import ServerState
 from repman.model.problem import Refusal
 from repman.model.snapshot import PlanView, Snapshot
+from repman.state.history import Crash
 from repman.web.acl import GRANTS, User
 from repman.web.render import vocabulary
 from repman.web.render.config import render_config
+from repman.web.render.crash import render_crash
 from repman.web.render.logs import is_failing, render_log
 from repman.web.render.proxy import proxy_id
 
 
 def render_cluster(
-    snapshot: Snapshot, cluster: ClusterSettings, users: Mapping[str, User], datadir: str
+    snapshot: Snapshot,
+    cluster: ClusterSettings,
+    users: Mapping[str, User],
+    datadir: str,
+    crashes: Sequence[Crash] = (),
 ) -> dict[str, Any]:
-    """Every key of the contract; those that repman has no knowledge for hold the documented empty value."""
+    """Every key of the contract; those that repman has no knowledge for hold the documented empty value.
+
+    `crashes`: the changes of the writer, newest first.
+    """
     return {
         **_identity(snapshot, cluster, datadir),
         **_condition(snapshot),
         **_not_watched(),
+        **_changes(snapshot, crashes),
         **_figures(snapshot),
         "config": render_config(cluster.options),
         "log": render_log(snapshot.cluster, snapshot.events),
@@ -70,7 +80,6 @@ def _identity(snapshot: Snapshot, cluster: ClusterSettings, datadir: str) -> dic
         "tenant": "",
         "workingDir": datadir,
         "dbServers": [view.policy.id for view in snapshot.servers],
-        "dbServersCrashes": None,
         "proxyServers": [proxy_id(snapshot.cluster, proxy) for proxy in cluster.haproxies],
         "failoverCounter": snapshot.failovers,
         "failoverLastTime": int(snapshot.last_failover or 0),
@@ -91,6 +100,7 @@ def _condition(snapshot: Snapshot) -> dict[str, Any]:
         "isFailable": not is_failing(snapshot),
         "isProvision": any(view.seen.links for view in snapshot.servers),
         "isNotMonitoring": snapshot.in_failover,
+        "inRollingRestart": snapshot.rolling is not None,
         "stateMachine": {
             "discovered": snapshot.generation > 0,
             "inFailover": snapshot.in_failover,
@@ -99,12 +109,21 @@ def _condition(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def _changes(snapshot: Snapshot, crashes: Sequence[Crash]) -> dict[str, Any]:
+    """The changes of the writer; as long as a server is down also as crashes."""
+    told = [render_crash(crash) for crash in crashes]
+    down = any(view.state.down for view in snapshot.servers)
+    return {"failoverHistory": told, "dbServersCrashes": told if down else None}
+
+
 def _not_watched() -> dict[str, Any]:
     """What this release does not do."""
     never = (
         "isPostgres isNeedProxyRestart isNeedProxiesRestart isNeedDatabasesRestart isNeedDatabasesRollingRestart "
         "isNeedDatabasesRollingReprov isNeedDatabasesReprov isValidBackup isCapturing isGitPull isAlertDisable "
-        "cleanReplication haveDBTLSCert haveDBTLSOldCert canInitNodes canConnectVault"
+        "cleanReplication haveDBTLSCert haveDBTLSOldCert canInitNodes canConnectVault isGitPush isExportPush "
+        "isGettingSlowLog isNeedProxiesConfigChange isNeedDatabasesConfigChange inPhysicalBackup inLogicalBackup "
+        "inBinlogBackup inResticBackup UseWhitelist UseBlacklist"
     )
     workload = ("dbTableSize", "dbIndexSize", "connections", "qps", "cpuThreadPool", "cpuUserStats")
     return {
@@ -113,6 +132,12 @@ def _not_watched() -> dict[str, Any]:
         "jobResults": {},
         "sqlGeneralLog": vocabulary.empty_log(),
         "sqlErrorLog": vocabulary.empty_log(),
+        "logTask": vocabulary.empty_log(),
+        "backupStat": {"total_size": 0, "total_file_count": 0, "total_blob_count": 0},
+        "backupList": {},
+        "Whitelist": [],
+        "Blacklist": [],
+        "VersionsMap": {},
         "agents": None,
         "slaHistory": None,
         "waitingRejoin": 0,

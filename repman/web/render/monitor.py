@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from operator import attrgetter
@@ -32,12 +33,25 @@ class Host:
     os: str
     arch: str
     hostname: str
+    user: Mapping[str, str]
+    """The account that repman runs as."""
 
     @classmethod
     def here(cls) -> Host:
         """This machine, in the words that replication-manager uses."""
         machine = platform.machine()
-        return cls(platform.system().lower() or os.name, _ARCHITECTURES.get(machine, machine), socket.gethostname())
+        system = platform.system().lower() or os.name
+        return cls(system, _ARCHITECTURES.get(machine, machine), socket.gethostname(), _account())
+
+
+def _account() -> dict[str, str]:
+    """Who this process is, as far as the system knows the number."""
+    known = {"Uid": str(os.getuid()), "Gid": str(os.getgid()), "Username": "", "Name": "", "HomeDir": ""}
+    try:
+        entry = pwd.getpwuid(os.getuid())
+    except KeyError:
+        return known
+    return {**known, "Username": entry.pw_name, "Name": entry.pw_gecos.split(",")[0], "HomeDir": entry.pw_dir}
 
 
 def render_monitor(settings: Settings, snapshots: Sequence[Snapshot], host: Host) -> dict[str, Any]:
@@ -63,6 +77,7 @@ def monitor_fixed(settings: Settings, host: Host) -> dict[str, Any]:
         "os": host.os,
         "arch": host.arch,
         "hostname": host.hostname,
+        "osUser": host.user,
         "memprofile": "",
         "cpuprofile": "",
         "agents": None,
@@ -104,4 +119,11 @@ def _services() -> dict[str, Any]:
         "servicePool": vocabulary.POOLS,
         "backupLogicalList": vocabulary.LOGICAL_BACKUPS,
         "backupPhysicalList": vocabulary.PHYSICAL_BACKUPS,
+        "backupBinlogList": vocabulary.BINLOG_BACKUPS,
+        "binlogParseList": vocabulary.BINLOG_PARSERS,
+        "graphiteTemplateList": vocabulary.GRAPHITE_TEMPLATES,
+        "isSavingConfig": False,
+        "hasSavingConfigQueue": False,
+        "isGitPull": False,
+        "canConnectVault": False,
     }

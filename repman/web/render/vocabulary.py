@@ -17,7 +17,10 @@ CONTAINERS = {
 DISKS = {name: name for name in ("directory", "loopback", "physical", "pool", "volume")}
 POOLS = {"lvm": True, "none": True, "zpool": True}
 LOGICAL_BACKUPS = {"dumpling": False, "internal": False, "mydumper": True, "mysqldump": True}
-PHYSICAL_BACKUPS = {"mariabackup": True, "xtrabackup": True}
+PHYSICAL_BACKUPS = {"mariabackup": True, "xtrabackup": False}
+BINLOG_BACKUPS = {"mysqlbinlog": False, "ssh": False, "script": False}
+BINLOG_PARSERS = {"mysqlbinlog": False, "gomysql": False}
+GRAPHITE_TEMPLATES = {"none": True, "minimal": False, "grafana": False, "all": False}
 
 TOPOLOGIES = (
     "active-passive",

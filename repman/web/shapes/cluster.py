@@ -64,6 +64,7 @@ CLUSTER = record(
         **each("name tenant workingDir topology LastDelayStatPrint writer lease", STRING),
         **each("dbServers proxyServers", array(STRING)),
         "dbServersCrashes": nullable(CRASHES),
+        "failoverHistory": CRASHES,
         **each(
             "failoverCounter failoverLastTime waitingRejoin waitingSwitchover waitingFailover SlavesConnected", INTEGER
         ),
@@ -73,14 +74,18 @@ CLUSTER = record(
             "isProvision isNeedProxyRestart isNeedProxiesRestart isNeedDatabasesRestart "
             "isNeedDatabasesRollingRestart isNeedDatabasesRollingReprov isNeedDatabasesReprov isValidBackup "
             "isNotMonitoring isCapturing isGitPull isAlertDisable cleanReplication haveDBTLSCert haveDBTLSOldCert "
-            "canInitNodes canConnectVault protected writerAlive degraded paused",
+            "canInitNodes canConnectVault isGitPush isExportPush isGettingSlowLog isNeedProxiesConfigChange "
+            "isNeedDatabasesConfigChange inPhysicalBackup inLogicalBackup inBinlogBackup inResticBackup "
+            "inRollingRestart UseWhitelist UseBlacklist protected writerAlive degraded paused",
             BOOLEAN,
         ),
         "config": CONFIG,
         **each("uptime uptimeFailable uptimeSemisync monitorSpin unprotectedSeconds observedAt", NUMBER),
         "workLoad": WORKLOAD,
-        **each("log sqlGeneralLog sqlErrorLog", LOG),
-        "jobResults": OBJECT,
+        **each("log logTask sqlGeneralLog sqlErrorLog", LOG),
+        **each("jobResults backupList VersionsMap", OBJECT),
+        "backupStat": record(each("total_size total_file_count total_blob_count", INTEGER)),
+        **each("Whitelist Blacklist", array(STRING)),
         "monitorType": mapping(one_of("proxy", "database")),
         **each("topologyType diskType sstAvailablePorts", mapping(STRING)),
         **each("fsType vmType", mapping(BOOLEAN)),

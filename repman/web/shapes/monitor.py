@@ -39,7 +39,8 @@ MONITOR = record(
         **each("version fullVersion os arch memprofile cpuprofile uuid hostname", STRING),
         **each("agents servicePlans", nullable(array(OBJECT))),
         "status": one_of("A", "S"),
-        "spitBrain": BOOLEAN,
+        "osUser": record(each("Uid Gid Username Name HomeDir", STRING)),
+        **each("spitBrain isSavingConfig hasSavingConfigQueue isGitPull canConnectVault", BOOLEAN),
         **each("clusters tests", array(STRING)),
         "config": CONFIG,
         "Confs": mapping(CONFIG),
@@ -48,7 +49,11 @@ MONITOR = record(
         "serviceAcl": array(GRANT),
         "serviceRepos": array(_REPOSITORY),
         "serviceTarballs": array(_TARBALL),
-        **each("serviceFS serviceVM servicePool backupLogicalList backupPhysicalList", mapping(BOOLEAN)),
+        **each(
+            "serviceFS serviceVM servicePool backupLogicalList backupPhysicalList "
+            "backupBinlogList binlogParseList graphiteTemplateList",
+            mapping(BOOLEAN),
+        ),
         "serviceDisk": mapping(STRING),
     },
     "Monitor",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from flask import Response
 
 from repman.config.settings import ClusterSettings
@@ -25,6 +27,8 @@ from repman.web.renditions import Rendition, joined, listed, part, reply
 _EVENTS = 200
 _MOST_EVENTS = 5000
 _CRASHES = 100
+_CRASHES_AGE = 5.0
+"""Seconds for which the history is not asked again, unless there was a plan; it may be in a database of its own."""
 _HOST = Host.here()
 
 
@@ -62,13 +66,19 @@ def _cluster(call: Call, snapshot: Snapshot, cluster: ClusterSettings, in_list: 
     house, name = call.house, cluster.policy.name
     settings, users = house.settings, house.users
     backups, jobs = work.backups(house).backups(name), work.open_jobs(house).of(name)
+    plan = (snapshot.plan.id, snapshot.plan.state) if snapshot.plan is not None else None
+    crashes = house.renditions.get(
+        ("crashes", name),
+        (plan, snapshot.failovers, int(time.monotonic() / _CRASHES_AGE)),
+        lambda: house.history.crashes(name, _CRASHES),
+    )
 
     def whole() -> Rendition:
-        document = render_cluster(snapshot, cluster, users, str(settings.service.datadir))
+        document = render_cluster(snapshot, cluster, users, str(settings.service.datadir), crashes)
         extra: dict[str, object] = {"backupList": {}} if in_list else {}
         return Rendition((part({**document, **cluster_keys(backups, jobs), **extra}),))
 
-    version = (snapshot, settings, users, backups, jobs)
+    version = (snapshot, settings, users, backups, jobs, crashes)
     found: Rendition = house.renditions.get(("cluster", name, in_list), version, whole)
     return found
 
