@@ -48,7 +48,7 @@ def test_moments_and_sizes() -> None:
 
 
 def test_rows_have_the_columns_asked_for() -> None:
-    rows = [{"name": "a", "count": 3}, {"name": "b"}]
+    rows: list[dict[str, Any]] = [{"name": "a", "count": 3}, {"name": "b"}]
     shown = drawn(table(rows, (("NAME", "name"), ("TWICE", lambda row: row.get("count", 0) * 2))))
     assert shown.splitlines() == ["NAME  TWICE", "a     6", "b     0"]
     assert drawn(table([], (("NAME", "name"),), "nobody")) == "nobody"
