@@ -62,7 +62,8 @@ def _keep_history(session: Session, on: bool) -> None:
 def _plugin(name: str, library: str, after: str = "") -> Switch:
     def turn(session: Session, on: bool) -> None:
         if not on:
-            return session.run(f"UNINSTALL SONAME '{library}'")
+            session.run(f"UNINSTALL SONAME '{library}'")
+            return _until_gone(session, name)
         try:
             session.run(f"INSTALL SONAME '{library}'")
         except LookFailed as error:
@@ -72,11 +73,28 @@ def _plugin(name: str, library: str, after: str = "") -> Switch:
                     f"package that brings it. {error}"
                 )
                 raise LookFailed(told, "plugin-missing", "refused") from error
+            if _is_there(session, name):
+                told = (
+                    f"the plugin {name} is still being taken out of {session.target.name}, where sessions use it: wait"
+                )
+                raise LookFailed(told, "plugin-leaves", "refused") from error
             raise
         if after:
             session.run(after)
 
     return Switch(lambda session: has_plugin(session, name), turn)
+
+
+def _is_there(session: Session, name: str) -> bool:
+    """Also when the server has been told to take it out and has not yet."""
+    return session.value("COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME = %s", name) != "0"
+
+
+def _until_gone(session: Session, name: str) -> None:
+    """Wait for the sessions that use the plugin, but not for those that keep it: it serves nobody new in any case."""
+    end = session.deadline.seconds / 2
+    while session.deadline.left() > end and _is_there(session, name):
+        threading.Event().wait(_POLL)
 
 
 SWITCHES: dict[str, Switch] = {

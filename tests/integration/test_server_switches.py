@@ -90,7 +90,7 @@ def test_every_statement_is_captured_and_the_time_comes_back(api: Api, replica: 
 
 def test_plugins_are_installed_and_taken_out(api: Api, replica: Server) -> None:
     def has(name: str) -> bool:
-        active = f"(SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME = '{name}')"
+        active = f"(SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME = '{name}' AND PLUGIN_STATUS = 'ACTIVE')"
         return bool(replica.value(active) == 1)
 
     thrown(api, replica, "meta-data-locks", lambda: has("METADATA_LOCK_INFO"))
