@@ -93,7 +93,7 @@ class MaintenanceRoom:
             sentence += "What it had written is removed; ask for it again"
         else:
             sentence += (
-                f"{job.server} may be incomplete and stays held: no traffic, no repair. Reseed it again; that ends "
+                f"{job.server} may be incomplete; when the monitor shows it as held it is: no traffic, no repair. Reseed it again; that ends "
                 "the hold, too"
             )
             if cluster is not None and (place := Places(cluster).find(job.server)) is not None:
