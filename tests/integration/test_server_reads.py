@@ -277,6 +277,22 @@ def test_statements_are_explained_and_analysed(served: World, api: Api) -> None:
     assert api.post(of(server, "actions/toggle-slow-query"), to="off").json()["on"] is False
 
 
+def test_an_analysis_that_takes_too_long_ends_on_the_server_as_well(served: World, api: Api) -> None:
+    server = served.replicas[0]
+    assert api.post(of(server, "actions/toggle-slow-query"), to="on").json()["on"] is True
+    with contextlib.closing(server.connect(server.application)) as connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION long_query_time = 0")
+        cursor.execute("SELECT SLEEP(1.5) AS nap")
+    assert api.post(of(server, "actions/toggle-slow-query"), to="off").json()["on"] is False
+    [digest] = {each["digest"] for each in api.read(of(server, "slow-queries")) if "nap" in each["query"]}
+    late = api.post(of(server, f"queries/{digest}/actions/analyze-slowlog"), seconds=1)
+    assert (late.status_code, late.json()["deadline"]) == (504, 1)
+    naps = "(SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ANALYZE%')"
+    wait_until(lambda: server.value(naps) == 0, 5, "the end of the statement")
+    [row] = api.read(of(server, f"queries/{digest}/actions/analyze-slowlog"))
+    assert row["id"] == 1
+
+
 def test_tables_and_schemas(served: World, api: Api) -> None:
     server = served.writer
     server.as_root(f"ANALYZE LOCAL TABLE {SCHEMA}.small, {SCHEMA}.large")

@@ -293,7 +293,11 @@ ROUTES: tuple[Route, ...] = (
         "cluster-sharding",
         summary="Tables of the writer, biggest first; an empty body while there is no writer.",
         parameters=(_LIMIT,),
-        answers=(Answer(200, "", schema=array(shapes.TABLE)), *_TROUBLE),
+        answers=(
+            Answer(200, "", schema=array(shapes.TABLE)),
+            Answer(200, "There is no writer: the body is empty.", "text/plain"),
+            *_TROUBLE,
+        ),
         proof=f"{_PROOF}test_tables_and_schemas",
     ),
     Route(
