@@ -296,14 +296,23 @@ def test_traffic_goes_on_and_off(served: World, ctl: Ctl) -> None:
     assert ctl.read("traffic", "show")["on"] is False
 
 
-def test_services_and_balancers(served: World, ctl: Ctl) -> None:
+@pytest.mark.timeout(180)
+def test_services_are_shown_unmade_and_made_again(served: World, ctl: Ctl) -> None:
     (host,) = ctl.read("services", "list")
     names = {service["name"] for service in host["services"]}
     assert names >= {server.entry.name for server in served.servers}
     told = ctl("services", "list").stdout
     assert all(name in told for name in names)
     ctl("proxies", "stop", "nobody", code=2)
-    assert ctl.read("servers", "unprovision", served.writer.entry.name, code=3)["status"] == "refused"
+    balancer = next(service["address"] for service in host["services"] if service["type"] == "proxy")
+    ctl("proxies", "stop", balancer)
+    ctl("proxies", "start", balancer)
+    served.healthy(40)
+    replica = served.replicas[0]
+    ctl("servers", "unprovision", replica.entry.name)
+    assert not Path(replica.entry.datadir).exists()
+    assert "reseed" in ctl("servers", "provision", replica.entry.name, "--method", "physicalmaster").stdout
+    served.healthy(40)
 
 
 def test_one_server_is_looked_into(served: World, ctl: Ctl) -> None:
