@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from repman.config.build import Values
 from repman.config.checks_accounts import check_accounts
 from repman.config.checks_backup import check_backups
-from repman.config.checks_provisioning import check_provisioning
 from repman.config.checks_listeners import check_listeners
+from repman.config.checks_provisioning import check_provisioning
 from repman.config.checks_servers import check_servers, check_servers_of_all
 from repman.config.findings import Findings, Origin
 from repman.config.layers import Merged
-
 
 
 @dataclass(frozen=True, slots=True)
