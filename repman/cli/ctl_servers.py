@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from repman.cli.acting import Force, ServerName, act, order, word
+from repman.cli.acting import Force, ServerName, act, order, sentence, word
 from repman.cli.ctl_services import PROVISION_SECONDS, Method
 from repman.cli.exits import UsageFailure
-from repman.cli.following import Wait, begin, follow_restart
+from repman.cli.following import Wait, begin, follow_restart, runs
 from repman.cli.session import Session, with_session
 from repman.config.servers import parse_address
 
@@ -142,9 +142,9 @@ def rolling_restart(
         return act(session, "actions", "cancel-rolling-restart")
     if not wait:
         return act(session, "actions", "rolling", force=word(force))
-    told = session.api.act(session.path("actions", "rolling"), {"force": word(force)})
-    session.tell(str(told.get("sentence", "")))
-    return follow_restart(session)
+    before, _ = session.api.snapshot(session.cluster)
+    session.tell(sentence(session.api.act(session.path("actions", "rolling"), {"force": word(force)})))
+    return follow_restart(session, runs(before))
 
 
 def _address(text: str) -> tuple[str, str]:

@@ -19,7 +19,6 @@ from repman.cli.api import ACTION_SECONDS
 from repman.cli.exits import ApiUnreachable, ExitCode
 from repman.cli.session import Session
 from repman.model.job import JobState
-from repman.model.memory import RollingRestart
 from repman.model.snapshot import Snapshot
 
 EVERY = 0.25
@@ -157,48 +156,52 @@ def _progress(session: Session) -> Progress:
         TimeElapsedColumn(),
         TextColumn("{task.fields[step]}", markup=False, style="dim"),
     )
-    return Progress(*columns, console=session.console)
+    return Progress(*columns, console=session.console, disable=not session.live)
 
 
-def follow_restart(session: Session) -> int:
-    """Watch a rolling restart until it has ended; 0 when every server was restarted."""
-    seen = live.next_look(session.api, session.cluster)
-    if (begun := seen.rolling) is None:
-        session.tell("No rolling restart is under way.")
-        return ExitCode.DONE
+Runs = Sequence[tuple[str, str]]
+"""(address, run of its process) of servers, as they were before they are restarted."""
+
+
+def runs(seen: Snapshot) -> Runs:
+    """The processes of all servers, to be compared later."""
+    return [(view.policy.address, view.seen.boot) for view in seen.servers]
+
+
+def follow_restart(session: Session, before: Runs) -> int:
+    """Watch a rolling restart until it has ended; 0 when each of those processes was replaced."""
     try:
-        seen = _watch_restart(session, begun)
+        seen = _watch_restart(session, before)
     except KeyboardInterrupt:
         session.tell("Not watched any more; it goes on. Leave off with it: repman ctl rolling-restart --cancel")
         return ExitCode.INTERRUPTED
-    left = [address for address, boot in begun.runs if not _restarted(seen, address, boot)]
+    left = [address for address, boot in before if not _restarted(seen, address, boot)]
     if session.as_json:
-        session.show_json(
-            {"status": "failed" if left else "done", "restarted": len(begun.runs) - len(left), "left": left}
-        )
+        outcome = {"status": "failed" if left else "done", "restarted": len(before) - len(left), "left": left}
+        session.show_json(outcome)
     elif left:
         session.tell(f"It was left off; not restarted: {', '.join(left)}. `repman ctl events` says why.")
     else:
-        session.show(f"All {len(begun.runs)} servers were restarted; the writer is {seen.writer}.")
+        session.show(f"All {len(before)} servers were restarted; the writer is {seen.writer}.")
     return ExitCode.FAILED if left else ExitCode.DONE
 
 
-def _watch_restart(session: Session, begun: RollingRestart) -> Snapshot:
-    before = ""
+def _watch_restart(session: Session, before: Runs) -> Snapshot:
+    last = ""
+    seen = live.next_look(session.api, session.cluster)
     with _progress(session) as bars:
-        bars.disable = not session.live
-        task = bars.add_task("rolling restart", total=len(begun.runs), amount="", step="")
+        task = bars.add_task("rolling restart", total=len(before), amount="", step="")
         while True:
-            seen, _ = session.api.snapshot(session.cluster)
-            done = sum(_restarted(seen, address, boot) for address, boot in begun.runs)
-            told = f"{done} of {len(begun.runs)} restarted" + (f", now {now}" if (now := _turn(seen)) else "")
+            done = sum(_restarted(seen, address, boot) for address, boot in before)
+            told = f"{done} of {len(before)} restarted" + (f", now {now}" if (now := _turn(seen)) else "")
             bars.update(task, completed=done, step=told)
-            if told != before and not session.live:
+            if told != last and not session.live:
                 session.tell(f"{time.strftime('%H:%M:%S')} {told}")
-            before = told
+            last = told
             if seen.rolling is None:
                 return seen
             time.sleep(EVERY)
+            seen, _ = session.api.snapshot(session.cluster)
 
 
 def _turn(seen: Snapshot) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cluster import World, free_port
@@ -16,7 +17,8 @@ from repman.cli.compatible import main
 @pytest.fixture(scope="module")
 def served(shared_world: World) -> Iterator[World]:
     """The shared cluster with its API."""
-    shared_world.standard = {"http_server": True, "http_port": free_port()}
+    ports = {"http_port": free_port(), "api_port": free_port()}
+    shared_world.standard = {"http_server": True, "api_server": True, **ports}
     shared_world.restore()
     Api(shared_world)
     yield shared_world
@@ -87,6 +89,54 @@ def test_server_words(served: World, common: list[str], capsys: pytest.CaptureFi
     names = {row["variableName"] for row in json.loads(capsys.readouterr().out)}
     assert "READ_ONLY" in names
     assert main(["server", "--id", replica, "--get=nonsense", *common]) == 2
+
+
+@pytest.mark.parametrize(
+    "word", ["processlist", "errors", "variables", "tables", "status-delta", "slow-query", "innodb-status"]
+)
+def test_every_read_of_a_server(
+    served: World, common: list[str], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["server", "--id", served.writer.address, f"--get={word}", *common]) == 0
+    json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("word", "needed"),
+    [
+        ("meta-data-locks", "plugin"),
+        ("query-response-time", "plugin"),
+        ("digest-statements-pfs", "performance_schema=ON"),
+    ],
+)
+def test_a_read_that_the_server_does_not_offer_says_what_it_needs(
+    served: World, common: list[str], word: str, needed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["server", "--id", served.writer.address, f"--get={word}", *common]) == 1
+    assert needed in capsys.readouterr().err
+
+
+def test_a_server_is_stopped_and_started(served: World, common: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    writer, replica = served.writer, served.replicas[0]
+    assert main(["server", "--id", writer.address, "--action=stop", *common]) == 1
+    assert "is-writer" in capsys.readouterr().err
+    assert served.alive(writer)
+    assert main(["server", "--id", replica.address, "--action=stop", *common]) == 0
+    assert not served.alive(replica)
+    assert main(["server", "--id", replica.address, "--action=start", *common]) == 0
+    served.healthy(40)
+
+
+def test_over_https_with_the_certificate_to_expect(
+    served: World, common: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secure = ["--port", str(served.repman.changes["api-port"]), "--password", PASSWORD]
+    assert main(["status", *secure]) == 0
+    certificate = served.repman.place / "data" / "api-tls.crt"
+    assert main(["status", "--cert", str(certificate), *secure]) == 0
+    assert capsys.readouterr().out == "running\n" * 2
+    assert main(["status", "--insecure=false", *secure]) == 1
+    assert "certificate" in capsys.readouterr().err
 
 
 def test_any_path_of_the_api(served: World, common: list[str], capsys: pytest.CaptureFixture[str]) -> None:

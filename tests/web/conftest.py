@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,15 +102,24 @@ def guest(installation: Installation) -> dict[str, str]:
     return installation.headers(shop.GUEST)
 
 
-@pytest.fixture
-def url(installation: Installation) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, installation.app, threaded=True)
+@contextmanager
+def serving(installation: Installation, port: int = 0) -> Iterator[int]:
+    """The application on a port of its own, or on that one; gives the port."""
+    server = make_server("127.0.0.1", port, installation.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def url(installation: Installation) -> Iterator[str]:
+    with serving(installation) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

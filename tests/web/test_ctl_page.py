@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -15,13 +16,16 @@ from typing import Any
 import pytest
 
 from repman.cli.tokens import token_file
-from repman.model.command import CommandKind, Receipt
+from repman.model.command import Command, CommandKind, Receipt
 from repman.model.job import Job, JobKind, JobState
+from repman.model.memory import RollingRestart
+from repman.model.snapshot import ServerView
 from repman.model.work import Reply, Request
 from repman.state.bus import worker_server
 from repman.state.jobs import JobStore
 
-from .conftest import Ctl, Installation, Monitor
+from . import shop
+from .conftest import Ctl, Installation, Monitor, serving
 
 DB2 = "127.0.0.1:3302"
 
@@ -225,6 +229,60 @@ def test_a_rolling_restart_is_begun_and_left_off(ctl: Ctl, monitor: Monitor) -> 
         (CommandKind.ROLLING_RESTART, True),
         (CommandKind.ROLLING_RESTART, False),
     ]
+
+
+@pytest.mark.parametrize("left", [(), ("127.0.0.1:3303",)])
+def test_a_rolling_restart_is_watched_until_it_has_ended(
+    ctl: Ctl, installation: Installation, monitor: Monitor, left: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def restarted(address: str) -> ServerView:
+        view = next(view for view in shop.snapshot().servers if view.policy.address == address)
+        return view if address in left else replace(view, seen=replace(view.seen, boot="another"))
+
+    addresses = [view.policy.address for view in shop.snapshot().servers]
+    rolling = RollingRestart("admin", tuple((address, "boot") for address in addresses), shop.WRITER, 0.0, DB2)
+    ended = shop.snapshot(servers=tuple(restarted(address) for address in addresses), ticks=99)
+
+    def begun(command: Command) -> Receipt:
+        installation.publish(shop.snapshot(rolling=rolling, ticks=98))
+        threading.Timer(0.5, installation.publish, [ended]).start()
+        return Receipt("started", "3 servers are restarted")
+
+    monitor.receipt = begun
+    assert ctl("rolling-restart", "--json") == (1 if left else 0)
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {
+        "status": "failed" if left else "done",
+        "restarted": 3 - len(left),
+        "left": list(left),
+    }
+    assert f"{3 - len(left)} of 3 restarted" in captured.err
+
+
+def test_a_job_is_followed_while_the_api_is_started_anew(
+    installation: Installation, store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(job())
+    monkeypatch.setenv("REPMAN_USER", shop.ADMIN.user)
+    monkeypatch.setenv("REPMAN_PASSWORD", shop.ADMIN.password)
+    argv = [sys.executable, "-m", "repman", "ctl", "jobs", "follow", "job-1", "--cluster", "shop", "--json"]
+    with serving(installation) as port:
+        process = subprocess.Popen(
+            [*argv, "--url", f"http://127.0.0.1:{port}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        assert "dumping" in process.stderr.readline()
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.0)
+        store.save(job(state=JobState.DONE))
+        with serving(installation, port):
+            out, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert json.loads(out)["state"] == "done"
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize(
