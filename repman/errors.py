@@ -3,7 +3,7 @@
     RepmanError
     ├── ConfigError           the configuration cannot be used; fix it and start again
     │   ├── UnknownSetting    no option of that name can be changed there
-    │   └── SettingFixed      the environment or a flag gives the value, so it is changed there and nowhere else
+    │   └── SettingFixed      the environment, a flag or the file alone gives the value, so it is changed there
     ├── UnknownCluster        no such cluster is configured
     ├── UnknownServer         the cluster has no such server
     ├── Refused               a guard said no; nothing was changed; carries every reason
@@ -50,7 +50,7 @@ class UnknownSetting(ConfigError):
 
 
 class SettingFixed(ConfigError):
-    """The environment or a flag gives the value; nothing was changed."""
+    """The environment or a flag gives the value, or only a file may; nothing was changed."""
 
 
 class UnknownCluster(RepmanError):

@@ -1,7 +1,8 @@
 """Changing settings at run time: everything is checked first, then one file is replaced whole.
 
 A change is kept as an override in the data directory (`repman.config.saved`), with its author and its time.  What
-the environment or a flag gives is not changed: the next start would undo it.
+the environment or a flag gives is not changed: the next start would undo it.  What names programs, files or
+directories is not changed either, whoever asks; only forgetting what was once changed is allowed.
 """
 
 from __future__ import annotations
@@ -141,6 +142,13 @@ def _drafts(datadir: Path, before: Merged, wishes: Sequence[Wish], author: str, 
         option = wished_option(wish.name, Scope.CLUSTER if wish.cluster else Scope.SERVER)
         if wish.cluster not in ("", *before.clusters):
             raise ConfigError([f"no cluster {wish.cluster} is configured any more, so nothing was changed"])
+        if option.only_in_file and wish.value is not None:
+            raise SettingFixed(
+                [
+                    f"{option.name} can be set only in the configuration file: it says what is run, read or written "
+                    "with repman's rights"
+                ]
+            )
         current = _section(before, wish.cluster)[option.name]
         if current.origin.layer in _FIXED:
             raise SettingFixed([f"{option.name} is given by {current.origin}, which always wins; change it there"])

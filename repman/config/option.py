@@ -62,6 +62,16 @@ class Option:
     """Why ours differs."""
     inert: str = ""
     """Why the option has no effect in this release, when it has none."""
+    names_files: bool = False
+    """Whether a value of another kind than `Kind.PATH` names a program, a file or a directory."""
+
+    @property
+    def only_in_file(self) -> bool:
+        """Whether whoever may change settings over HTTP may not change this one.
+
+        Who chooses what is run, read or written does so as repman: that is for those who write its files.
+        """
+        return self.kind is Kind.PATH or self.names_files
 
     @property
     def json_key(self) -> str:

@@ -153,6 +153,7 @@ SURROUNDINGS_OPTIONS: tuple[Option, ...] = (
     _haproxy(
         name="haproxy-runtime-socket",
         kind=Kind.LIST,
+        names_files=True,
         default=(),
         help="Paths of HAProxy's runtime sockets, one for each of `haproxy-servers`. Only for HAProxy on the "
         "same machine.",

@@ -46,6 +46,7 @@ SERVICE_OPTIONS: tuple[Option, ...] = (
     _files(
         name="state-url",
         kind=Kind.TEXT,
+        names_files=True,
         default="",
         secret=True,
         help="SQLAlchemy URL of the database for journal and history, such as "

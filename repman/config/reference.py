@@ -36,7 +36,8 @@ one source in this respect.
 
 An override remembers what the files said when it was made, and counts as long as they say the same. When a file has
 come to say something else, the file is the newer intention and wins, the log says so, and the next reload forgets the
-override. What the environment or a flag gives cannot be changed at run time. Options marked below as "may change at
+override. What the environment or a flag gives cannot be changed at run time, and neither can an option marked "only in
+the configuration file", which names programs, files or directories. Options marked below as "may change at
 run time" take effect at once in every process; others are saved and wait for a restart, which the API says. Secrets
 are saved encrypted, so they need the key at `monitoring-key-path`.
 
@@ -72,6 +73,8 @@ def _section(option: Option) -> str:
     ]
     if option.live:
         facts.append("may change at run time")
+    if option.only_in_file:
+        facts.append("only in the configuration file")
     if option.secret:
         facts.append("secret")
     facts.append(f"JSON key `{option.json_key}`")

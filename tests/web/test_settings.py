@@ -11,6 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from repman.config import load
+from repman.config.option import Option, Scope
+from repman.config.options import ALIASES, OPTIONS
 from repman.state.snapshots import Publisher
 from repman.web.app import create_app
 
@@ -125,8 +127,6 @@ def test_two_processes_see_a_change_at_once(main: Path, client: FlaskClient) -> 
 
 
 def test_every_option_is_listed_and_no_secret_shown(client: FlaskClient) -> None:
-    from repman.config.options import OPTIONS
-
     listed = [
         each
         for path in ("/api/clusters/shop/settings/options", "/api/clusters/settings/options")
@@ -162,3 +162,32 @@ def test_servers_are_added_under_free_names_and_dropped_from_every_list(client: 
     assert value(client, "dbServersHosts") == "db1,db2,db3,db4:3306,db4:33060"
     unknown = client.post("/api/clusters/none/actions/addserver/db4/3306")
     assert (unknown.status_code, unknown.json["msg"]) == (500, "Cluster Not Found")
+
+
+ONLY_IN_FILE = [option for option in OPTIONS if option.only_in_file]
+
+
+@pytest.mark.parametrize("option", ONLY_IN_FILE, ids=lambda option: option.name)
+def test_what_names_programs_and_files_is_refused_to_everybody(client: FlaskClient, main: Path, option: Option) -> None:
+    before = {path: path.read_bytes() for path in main.parent.rglob("*.toml")}
+    names = (option.name, option.name.upper(), *(old for old, name in ALIASES.items() if name == option.name))
+    for name in names:
+        for root in ("/api/clusters/shop", "/api/clusters"):
+            if option.scope is Scope.CLUSTER and root == "/api/clusters":
+                continue
+            path = f"{root}/settings/actions/set/{name}"
+            for answer in (client.get(f"{path}/tmp/evil"), client.post(path, json={"value": "/tmp/evil"})):
+                assert (answer.status_code, "only in the configuration file" in answer.json["error"]) == (409, True)
+    flipped = client.post(f"{ACTIONS}/switch/{option.name}")
+    assert flipped.status_code == 501
+    assert {path: path.read_bytes() for path in main.parent.rglob("*.toml")} == before
+    path = f"/api/clusters/{'shop/' if option.scope is Scope.CLUSTER else ''}settings/options"
+    listed = {each["name"]: each["onlyInFile"] for each in client.get(path).json["options"]}
+    assert listed[option.name]
+
+
+def test_what_was_saved_of_a_path_before_can_be_forgotten(client: FlaskClient, main: Path) -> None:
+    saved = main.parent / "data" / "shop" / "shop.toml"
+    saved.parent.mkdir(parents=True, exist_ok=True)
+    saved.write_text('[shop]\nsandbox-directory = "/tmp/old"\n')
+    assert client.post(f"{ACTIONS}/clear/sandbox-directory").json["option"]["value"] == ""

@@ -35,6 +35,7 @@ def render_option(setting: Setting, waiting: bool) -> dict[str, Any]:
         "author": setting.author,
         "changedAt": setting.changed_at,
         "live": option.live,
+        "onlyInFile": option.only_in_file,
         "restartNeeded": waiting,
         "secret": option.secret,
         "inert": option.inert,

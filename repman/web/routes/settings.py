@@ -20,7 +20,11 @@ _FORCE = Parameter("force", "also when it is the last one that acknowledges writ
 _NAME = Parameter("name", "what the server is called, where the servers have names")
 _REFUSALS = (
     Answer(400, "Every mistake that the configuration would have; nothing was changed.", schema=MISTAKES),
-    Answer(409, "The environment or a flag gives the value; nothing was changed.", schema=MISTAKES),
+    Answer(
+        409,
+        "The environment or a flag gives the value, or only the configuration file may; nothing was changed.",
+        schema=MISTAKES,
+    ),
     Answer(409, "The change would hurt the cluster; nothing was changed.", schema=REFUSED),
     Answer(501, "`Setting Not Found`, and why: there is no such option there.", "text/plain"),
     Answer(501, "The same for a client that asks for JSON.", schema=MISTAKES),

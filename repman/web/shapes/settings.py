@@ -15,7 +15,7 @@ OPTION = record(
         "default": _VALUE,
         "value": _VALUE,
         "origin": one_of("default", "saved", "include", "main", "override", "environment", "flag"),
-        **each("live restartNeeded secret", BOOLEAN),
+        **each("live onlyInFile restartNeeded secret", BOOLEAN),
     },
     "Option",
 )
