@@ -64,8 +64,10 @@ def next_restart(view: View) -> Proposal:
     if rolling is None:
         return Proposal()
     if not _ready(view):
-        late = view.wall - rolling.moved_at > PATIENCE
-        return Proposal(memory=replace(view.memory, rolling=None)) if late else Proposal()
+        if view.wall - rolling.moved_at <= PATIENCE:
+            return Proposal()
+        left = ", ".join(view.name(address) for address in view.to_restart) or "none"
+        return _over(view, f"was left off after {PATIENCE:.0f} s without a move; not restarted: {left}")
     waiting = [address for address in view.to_restart if address != view.writer]
     if waiting:
         moved = replace(rolling, current=waiting[0], moved_at=view.wall)
@@ -73,11 +75,19 @@ def next_restart(view: View) -> Proposal:
     moved = replace(rolling, current="", moved_at=view.wall)
     wanted = "" if view.writer in view.to_restart else rolling.home
     if wanted == view.writer:
-        return Proposal(memory=replace(view.memory, rolling=None))
+        return _over(view, "has ended")
+    if wanted and wanted not in view.policy.addresses:
+        return _over(view, f"has ended; the writer was {wanted}, which is no longer of this cluster")
     move = switchover(view, wanted, f"the rolling restart asked by {rolling.by}")
     if move.plan is None and wanted:  # it is all restarted; the role stays where it is
-        return Proposal(memory=replace(view.memory, rolling=None))
+        why = "; ".join(refusal.sentence for refusal in move.refusals)
+        return _over(view, f"has ended, with {view.name(view.writer)} as the writer: {why}")
     return replace(move, refusals=(), memory=replace(view.memory, rolling=moved) if move.plan else None)
+
+
+def _over(view: View, how: str) -> Proposal:
+    by = view.memory.rolling.by if view.memory.rolling else "nobody"
+    return Proposal(memory=replace(view.memory, rolling=None), done=f"the rolling restart asked by {by} {how}")
 
 
 def _ready(view: View) -> bool:

@@ -63,9 +63,10 @@ def adopted(old: ClusterSettings, new: ClusterSettings, wall: float) -> Event:
 
 
 def granted(command: Command | None, done: str, wall: float) -> Event:
-    """A wish was fulfilled by remembering it."""
-    who = command.user if command is not None and command.user else "an operator"
-    return Event(wall, "INFO", f"{done}, as {who} asked", command.server if command else "", "wish")
+    """A wish was fulfilled by remembering it; without a command: one of long duration is over."""
+    if command is None:
+        return Event(wall, "STATE", done, code="wish")
+    return Event(wall, "INFO", f"{done}, as {command.user or 'an operator'} asked", command.server, "wish")
 
 
 def begun(progress: Progress, wall: float) -> Event:
