@@ -18,7 +18,8 @@ def writer_in_charge(seen: ClusterSeen, memory: Memory) -> str:
     if memory.writer not in {one.address for one in seen.servers}:
         return _at_first_sight(seen, open_now)  # Never known, or no longer configured.
     if memory.writer not in open_now and len(open_now) == 1 and _was_replaced(seen, memory, open_now[0]):
-        return open_now[0]
+        # One that a job rebuilds may look complete long before it is.
+        return memory.writer if memory.server(open_now[0]).held else open_now[0]
     return memory.writer
 
 

@@ -56,6 +56,8 @@ def wished(memory: Memory, step: Step) -> Memory:
     server = memory.server(step.server)
     if step.kind is StepKind.START:
         return memory.with_server(replace(server, stopped_by=""))
+    if step.kind in (StepKind.FOLLOW, StepKind.RESUME):
+        return memory.with_server(replace(server, detached_by=""))
     if not step.note:
         return memory
     if step.kind is StepKind.STOP:

@@ -88,8 +88,10 @@ class Executor:
         progress.fences.update(fences)
         progress.step_seconds += [0.0] * (0 if undoing else done)
         progress.opened = not undoing and any(step.kind is StepKind.OPEN for step in plan.steps[:done])
+        for step in () if undoing else plan.steps[:done]:  # repman may have died before it kept that
+            progress.memory = wished(progress.memory, step)
         if plan.old_writer in fences and not progress.opened:
-            progress.memory = _closed_by_us(memory, plan.old_writer)
+            progress.memory = _closed_by_us(progress.memory, plan.old_writer)
         self._go(progress, policy, done, undoing)
         return progress
 
@@ -279,9 +281,12 @@ class Executor:
         elif step.kind in (StepKind.SEMI_SYNC_OFF, StepKind.SEMI_SYNC_ON):
             memory = replace(memory, degraded=step.kind is StepKind.SEMI_SYNC_OFF)
         elif step.kind is StepKind.CLEAN:
-            rated = tuple(ServerMemory(one.address, rating=one.rating) for one in memory.servers)
+            wishes = tuple(
+                ServerMemory(one.address, rating=one.rating, maintenance=one.maintenance, held=one.held)
+                for one in memory.servers
+            )
             memory = Memory(
-                memory.cluster, servers=rated, failovers=memory.failovers, last_failover=memory.last_failover
+                memory.cluster, servers=wishes, failovers=memory.failovers, last_failover=memory.last_failover
             )
         progress.memory = wished(memory, step)
 

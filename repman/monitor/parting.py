@@ -16,6 +16,12 @@ def stays(old: ClusterPolicy, new: ClusterPolicy, memory: Memory) -> str:
         return (
             f"the settings are not taken over: {name} is the writer and no longer among the servers; switch over first"
         )
+    for server in old.servers:
+        if server.address not in new.addresses and (held := memory.server(server.address).held):
+            return (
+                f"the settings are not taken over: {server.name} is no longer among the servers and is held: {held}; "
+                "wait until that ends"
+            )
     return ""
 
 

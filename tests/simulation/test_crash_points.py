@@ -94,6 +94,27 @@ def test_every_journal_point(name: str) -> None:
     assert not failures, f"{len(failures)} crashes:\n" + "\n".join(failures)
 
 
+@pytest.mark.parametrize(
+    ("name", "step", "kept"),
+    [
+        ("replication-stopped", "stop-applying", "detached_by"),
+        ("stopped-and-started", "stop ", "stopped_by"),
+        ("closed-and-opened", "fence", "closed_by"),
+    ],
+)
+def test_a_wish_that_was_carried_out_is_not_forgotten(name: str, step: str, kept: str) -> None:
+    """repman dies between the outcome of the step and the writing of what is remembered of it."""
+    scenario = STORIES[name]
+    told = writes_of(scenario).told
+    outcome = next(number for number, what in enumerate(told, 1) if what.startswith(f"intent {step}")) + 1
+    assert told[outcome - 1].startswith("outcome")
+    sim = scenario.build(journal=MemoryJournal(outcome, after=True), quantum=QUANTUM)
+    sim.run(9.0)  # the wish is taken back later
+    assert sim.crashes == 1
+    last = sim.recorder.snapshots[-1]
+    assert (kept == "closed_by" and last.closed_by) or any(getattr(one, kept, "") for one in last.servers)
+
+
 class CrashingJournal(Journal):
     """The lasting journal, of a repman that dies after a number of writes."""
 

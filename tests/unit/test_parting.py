@@ -34,3 +34,9 @@ def test_a_writer_stays() -> None:
     assert stays(OLD, replace(OLD, servers=(A, B)), MEMORY) == ""
     assert stays(OLD, replace(OLD, servers=(B, C)), replace(MEMORY, writer="")) == ""
     assert stays(OLD, replace(OLD, servers=(B, C)), replace(MEMORY, writer="gone:1")) == ""
+
+
+def test_a_held_server_stays_until_its_job_ends() -> None:
+    held = MEMORY.with_server(replace(MEMORY.server("c:1"), held="a reseed rebuilds it"))
+    assert "c is no longer among the servers and is held" in stays(OLD, replace(OLD, servers=(A, B)), held)
+    assert stays(OLD, replace(OLD, servers=(A, C)), held) == ""
