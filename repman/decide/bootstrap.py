@@ -28,6 +28,9 @@ def bootstrap(view: View, topology: str, wanted: str = "", clean: bool = False) 
     if not clean and healthy(view, topology) and _shaped(view, topology):
         return Proposal(unchanged=f"{view.name(view.writer)} is the writer and every other server follows it")
     refusals = [*may_act(view), *_missing(view), *nobody_held(view)]
+    if wanted and view.left_alone(wanted):
+        sentence = f"{view.name(wanted)} cannot become the writer: it {view.why_left_alone(wanted)}"
+        refusals.append(Refusal("candidate-unfit", sentence, wanted))
     if not clean:
         refusals += _would_be_lost(view)
     if refusals:
@@ -128,7 +131,8 @@ def _would_be_lost(view: View) -> list[Refusal]:
 
 
 def _first_choice(view: View) -> str:
-    usable = [server for server in view.policy.servers if server.electable] or list(view.policy.servers)
+    free = [server for server in view.policy.servers if not view.left_alone(server.address)]
+    usable = [server for server in free if server.electable] or free or list(view.policy.servers)
     return min(usable, key=lambda server: (server.preferred is None, server.preferred or 0)).address
 
 

@@ -7,6 +7,8 @@ Total, deterministic, without I/O; time is a value.  One decision reads one obse
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from repman.decide.election import elect
 from repman.decide.failover import failover, reopen
 from repman.decide.guards import (
@@ -41,7 +43,9 @@ def decide(
     """What this look means, and the plan that it (or the operator's command) asks for."""
     view = look(policy, seen, remember(policy, seen, memory, now), now, wall)
     proposal = asked(view, command) if command is not None else _by_itself(view)
-    if proposal.memory is not None and (command is None or command.kind is not CommandKind.PREVIEW):
+    if command is not None and command.kind is CommandKind.PREVIEW:
+        proposal = replace(proposal, memory=None, done="")
+    if proposal.memory is not None:
         view = look(policy, seen, proposal.memory, now, wall)  # what is published at once knows of the wish
     return Decision(
         memory=view.memory,
