@@ -128,6 +128,7 @@ class ClusterLoop:
                 self._publication.tick_seconds = self._clock.now() - began
                 self._wait(began)
         finally:
+            self._turn_away()
             self._save(force=True)
             self._around.driver.close()
             for proxy in self._around.proxies:
@@ -264,6 +265,12 @@ class ClusterLoop:
         LOG.log(level, "cluster=%s server=%s code=%s %s", self._policy.name, event.server, event.code, event.text)
         self._publication.events.appendleft(event)
         self._around.history.append(event, self._policy.name)
+
+    def _turn_away(self) -> None:
+        """Answer who still waits: nobody will after this."""
+        while not self._commands.empty():
+            _, future = self._commands.get_nowait()
+            future.set_result(Receipt("failed", f"repman stopped watching {self._policy.name} before it came to this"))
 
     def _next_command(self) -> tuple[Command | None, Future[Receipt] | None]:
         try:

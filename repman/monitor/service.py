@@ -56,6 +56,8 @@ class Monitor:
         self._live = Live(settings)
         self._loops: dict[str, ClusterLoop] = {}
         self._threads: dict[str, threading.Thread] = {}
+        self._leaving: dict[str, threading.Thread] = {}
+        """Of clusters that are watched no more: a plan may still be finished in them."""
         self._reloading = threading.Lock()
         self._scheduler = BackgroundScheduler()
 
@@ -98,7 +100,8 @@ class Monitor:
         self._scheduler.add_job(
             loop.read_inventory, "interval", seconds=cluster.inventory_every, id=f"inventory:{name}"
         )
-        thread = threading.Thread(target=_guarded, args=(loop, name), name=f"cluster:{name}", daemon=True)
+        after = self._leaving.pop(name, None)
+        thread = threading.Thread(target=_guarded, args=(loop, name, after), name=f"cluster:{name}", daemon=True)
         self._threads[name] = thread
         thread.start()
 
@@ -150,6 +153,8 @@ class Monitor:
         self._scheduler.remove_job(f"inventory:{name}")
         loop.stop()
         thread.join(timeout=_REMOVAL)
+        if thread.is_alive():
+            self._leaving[name] = thread
         self._publisher.retire(name)
         LOG.info("cluster=%s is watched no more", name)
 
@@ -180,9 +185,14 @@ class Monitor:
         self._lease.give_up()
 
 
-def _guarded(loop: ClusterLoop, name: str) -> None:
-    """A cluster's thread must not die quietly: the process ends, and its supervisor starts it again."""
+def _guarded(loop: ClusterLoop, name: str, after: threading.Thread | None) -> None:
+    """A cluster's thread must not die quietly: the process ends, and its supervisor starts it again.
+
+    A cluster that comes back while its old thread finishes a plan waits `after` it: two would work on one journal.
+    """
     try:
+        if after is not None:
+            after.join()
         loop.run()
     except Exception:
         LOG.critical("the thread of cluster=%s failed; the monitor ends and is started again", name, exc_info=True)

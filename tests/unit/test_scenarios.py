@@ -19,5 +19,6 @@ def test_names_are_unique_whatever_their_case() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_scenario_is_found_in_any_case(name: str) -> None:
     found = find(name.upper())
-    assert found is not None and found.name == name
+    assert found is not None
+    assert found.name == name
     assert find(f"{name}x") is None
