@@ -5,6 +5,7 @@ A relation is checked only when the settings it compares are valid themselves, s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from repman.config.checks_provisioning import check_provisioning
 from repman.config.checks_servers import check_servers, check_servers_of_all
 from repman.config.findings import Findings, Origin
 from repman.config.layers import Merged
+
+_BACKEND = re.compile(r"[A-Za-z0-9_.:-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,14 @@ def _haproxy(seen: Checked) -> None:
                 f"cluster {seen.cluster}: haproxy-runtime-socket {socket!r} is not an absolute path; for TCP leave "
                 "it empty and set haproxy-api-port",
                 values.origin("haproxy-runtime-socket"),
+            )
+    for name in ("haproxy-api-write-backend", "haproxy-api-read-backend"):
+        # The name becomes part of a command, where a semicolon would begin another one.
+        if values.valid(name) and not _BACKEND.fullmatch(values.text(name)):
+            findings.mistake(
+                f"cluster {seen.cluster}: {name} {values.text(name)!r} is no name of a backend: letters, digits and "
+                "any of - _ . :",
+                values.origin(name),
             )
     if values.whole("haproxy-write-port") == values.whole("haproxy-read-port"):
         findings.mistake(

@@ -13,9 +13,12 @@ from flask.testing import FlaskClient
 from repman.config import load
 from repman.config.option import Option, Scope
 from repman.config.options import ALIASES, OPTIONS
+from repman.config.secrets import make_key
+from repman.model.probe import probe_table
 from repman.state.snapshots import Publisher
 from repman.web.app import create_app
 
+from . import shop
 from .conftest import Installation
 
 PASSWORD = "as-long-as-it-is-one"
@@ -191,3 +194,62 @@ def test_what_was_saved_of_a_path_before_can_be_forgotten(client: FlaskClient, m
     saved.parent.mkdir(parents=True, exist_ok=True)
     saved.write_text('[shop]\nsandbox-directory = "/tmp/old"\n')
     assert client.post(f"{ACTIONS}/clear/sandbox-directory").json["option"]["value"] == ""
+
+
+@pytest.fixture
+def clerk(app: Flask, client: FlaskClient) -> FlaskClient:
+    """Somebody who may change settings, and little else."""
+    grants = "global-settings cluster-settings"
+    body = {"password": PASSWORD, "grants": grants}
+    assert client.post("/api/monitor/actions/adduser/clerk", json=body).status_code == 200
+    made = app.test_client()
+    token = made.post("/api/login", json={"username": "clerk", "password": PASSWORD}).json["token"]
+    made.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return made
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "set/api-credentials/admin:chosen-by-clerk",
+        "set/api-user/admin:chosen-by-clerk",
+        "set/API-Credential/x",
+        "set/api-credentials-external/admin:chosen-by-clerk",
+        "set/api-credentials-acl-allow/clerk:cluster",
+        "set/api-credentials-acl-discard/admin:cluster-failover",
+        "clear/api-credentials",
+        "clear/api-credentials-acl-discard",
+        "switch/api-credentials-secure-config",
+        "set/api-credentials-secure-config/false",
+        "clear/api-credentials-secure-config",
+    ],
+)
+def test_nobody_gets_by_a_setting_what_he_does_not_hold(client: FlaskClient, clerk: FlaskClient, wish: str) -> None:
+    for root in (ACTIONS, "/api/clusters/settings/actions"):
+        if "secure-config" in wish and root != ACTIONS:
+            continue
+        answer = clerk.post(f"{root}/{wish}")
+        assert (answer.status_code, "clerk lacks" in answer.text) == (403, True)
+        assert "chosen-by-clerk" not in answer.text
+    assert clerk.post("/api/clusters/settings/actions/set/api-token-timeout/5").status_code == 200
+    body = {"username": "admin", "password": PASSWORD}
+    assert client.post("/api/login", json=body).status_code == 200
+
+
+def test_who_holds_every_grant_changes_accounts(client: FlaskClient, main: Path) -> None:
+    make_key(main.parent / "key")
+    main.write_text(main.read_text().replace("[shop]", 'monitoring-key-path = "key"\n[shop]'))
+    value = f"admin:{PASSWORD},ann:another-password"
+    answer = client.post("/api/clusters/settings/actions/set/api-credentials", json={"value": value})
+    assert answer.status_code == 200, answer.text
+    assert client.post("/api/login", json={"username": "ann", "password": "another-password"}).status_code == 200
+
+
+def test_taking_a_change_back_does_not_drop_the_writer(app: Flask, client: FlaskClient) -> None:
+    assert client.post(f"{ACTIONS}/set/db-servers-hosts/db1,db2,db3,{shop.WRITER}").status_code == 200
+    snapshot = shop.snapshot()
+    Publisher(app.extensions["repman"].settings.service.rundir).publish(snapshot, probe_table(snapshot, "keep", 60.0))
+    for name in ("db-servers-hosts", "hosts"):
+        answer = client.post(f"{ACTIONS}/clear/{name}")
+        assert (answer.status_code, answer.json["reasons"][0]["code"]) == (409, "is-writer")
+    assert client.post(f"{ACTIONS}/clear/db-servers-ignored-hosts").status_code == 200

@@ -24,7 +24,13 @@ from repman.web.render.options import render_option, render_options
 from repman.web.settings_words import IN_BASE64, UNDEFINED, option_name
 
 _GLOBAL = "global-settings"
-_RIGHTS = frozenset({"api-credentials-acl-allow", "api-credentials-acl-discard"})
+_HOSTS = "db-servers-hosts"
+_RIGHTS = frozenset(
+    {"api-credentials", "api-credentials-external", "api-credentials-acl-allow", "api-credentials-acl-discard"}
+)
+"""Options that say who comes in as whom, and may do what."""
+_OPENERS = {"api-credentials-secure-config": "proxy-config-flag"}
+"""Options that open to everybody what asks for that grant."""
 _MODES = {"automatic": "manual", "manual": "automatic"}
 
 
@@ -94,7 +100,14 @@ def switch(call: Call) -> Response:
 def clear(call: Call) -> Response:
     """Forget what was changed at run time, so that files and defaults count again."""
     name = option_name(call.arguments["name"])
-    return changing.attempt(lambda: _wish(call, name, None))
+    return changing.attempt(lambda: _cleared(call, name))
+
+
+def _cleared(call: Call, name: str) -> Response:
+    if current_name(name) == _HOSTS and call.target is not None:
+        told = _merged(call).files.get((call.cluster.policy.name, _HOSTS))
+        writer_stays(call.snapshot(), told.value if told is not None and isinstance(told.value, tuple) else ())
+    return _wish(call, name, None)
 
 
 def _change(call: Call, name: str, raw: str) -> Response:
@@ -102,7 +115,7 @@ def _change(call: Call, name: str, raw: str) -> Response:
 
 
 def _changed(call: Call, name: str, raw: str) -> Response:
-    if current_name(name) == "db-servers-hosts" and call.target is not None:
+    if current_name(name) == _HOSTS and call.target is not None:
         writer_stays(call.snapshot(), raw.split(","))
     return _wish(call, name, given(raw))
 
@@ -147,13 +160,17 @@ def _scope(call: Call, name: str) -> str:
 
 
 def _check_rights(call: Call, name: str) -> None:
-    """Rights of configured users are changed only by who holds every grant, so nobody gives himself one."""
-    lacking = sorted(frozenset(GRANTS) - call.user.held(EVERYWHERE))
-    if current_name(name) in _RIGHTS and lacking:
+    """Nobody gives himself, or everybody, a grant that he does not hold: not by grants, nor by another's password."""
+    option, holds = current_name(name), call.user.held(call.target.policy.name if call.target else EVERYWHERE)
+    if option in _RIGHTS and (lacking := sorted(frozenset(GRANTS) - call.user.held(EVERYWHERE))):
         sentence = f"{name} gives grants, so only who holds every grant changes it; {call.user.name} lacks: "
-        answer = replies.error(403, sentence + ", ".join(lacking), missing_grant=lacking[0])
-        answer.headers["X-Repman-Missing-Grant"] = lacking[0]
-        replies.stop(answer)
+    elif option in _OPENERS and (lacking := sorted({_OPENERS[option]} - holds)):
+        sentence = f"{name} opens what asks for a grant, so only who holds it changes it; {call.user.name} lacks: "
+    else:
+        return
+    answer = replies.error(403, sentence + ", ".join(lacking), missing_grant=lacking[0])
+    answer.headers["X-Repman-Missing-Grant"] = lacking[0]
+    replies.stop(answer)
 
 
 def _decoded(raw: str) -> str:

@@ -88,6 +88,8 @@ failover-drain-timeout = 500
         ('haproxy = true\nhaproxy-servers = ""', "haproxy = true and haproxy-servers is empty"),
         ('haproxy = true\nhaproxy-servers = "a,a"', "haproxy-servers names a host twice"),
         ("haproxy = true\nhaproxy-read-port = 3306", "haproxy-write-port and haproxy-read-port are the same"),
+        ('haproxy = true\nhaproxy-api-write-backend = "w; shutdown sessions server w/a"', "is no name of a backend"),
+        ('haproxy = true\nhaproxy-api-read-backend = ""', "'' is no name of a backend"),
         ('haproxy = true\nhaproxy-runtime-socket = "x.sock"', "'x.sock' is not an absolute path"),
         (
             'haproxy = true\nhaproxy-servers = "a,b"\nhaproxy-runtime-socket = "/x"',

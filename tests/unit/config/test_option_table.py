@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -98,9 +99,9 @@ def test_an_option_has_an_effect_or_says_that_it_has_none(option):
     assert any(f'"{option.name}"' in path.read_text() for path in room.glob("build*.py")) != bool(option.inert)
 
 
-_FILE_WORDS = frozenset(
-    "arguments bin binary cert certificate cmd command config datadir dir directory exec executable file files folder "
-    "home hook include key log options path pidfile program rundir script scripts sharedir socket trigger url".split()
+_FILE_WORDS = re.compile(
+    r"\b(arguments|bin|binary|cert|certificate|cmd|command|config|datadir|dir|directory|exec|executable|files?|folder|home"
+    r"|hook|include|key|log|options|path|pidfile|program|rundir|scripts?|sharedir|socket|trigger|url)\b"
 )
 """Words in a name by which an option may say what is run, read or written, or with which arguments."""
 _HARMLESS_KINDS = (Kind.BOOL, Kind.INT, Kind.PORT, Kind.SECONDS, Kind.CHOICE)
@@ -110,5 +111,5 @@ _HARMLESS_KINDS = (Kind.BOOL, Kind.INT, Kind.PORT, Kind.SECONDS, Kind.CHOICE)
 def test_what_names_programs_and_files_is_only_in_the_configuration_file(option):
     if option.kind in _HARMLESS_KINDS:
         assert not option.names_files
-    elif _FILE_WORDS & set(option.name.split("-")):
+    elif _FILE_WORDS.search(option.name):
         assert option.only_in_file, "set names_files: who chooses what is run or read has the rights of repman"
