@@ -37,6 +37,15 @@ class World:
         self.repman.done("bootstrap")
         self.healthy()
 
+    @contextlib.contextmanager
+    def serving(self, **options: object) -> Iterator[None]:
+        """With the HTTP API, and these options, on every (re)start in the meantime."""
+        self.standard = {"http_server": True, "http_port": free_port(), **options}
+        self.restore()
+        yield
+        self.standard = {}
+        self.restore()
+
     def server(self, address: str) -> Server:
         return next(server for server in self.servers if address in (server.address, server.entry.name))
 

@@ -64,6 +64,13 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         world.destroy()
 
 
+@pytest.fixture(scope="module")
+def served(shared_world: World) -> Iterator[World]:
+    """The shared cluster with its API."""
+    with shared_world.serving():
+        yield shared_world
+
+
 @pytest.fixture
 def world(shared_world: World) -> Iterator[World]:
     """The shared cluster, healthy and protected; every test must leave it so."""

@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from cluster import World, free_port
+from cluster import World
 from cluster_repman import CLUSTER
 from http_api import Api
-
-
-@pytest.fixture(scope="module")
-def served(shared_world: World) -> Iterator[World]:
-    """The shared cluster with its API."""
-    shared_world.standard = {"http_server": True, "http_port": free_port()}
-    shared_world.restore()
-    yield shared_world
-    shared_world.standard = {}
-    shared_world.restore()
 
 
 @pytest.fixture

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import World, free_port
+from cluster import World
 from cluster_repman import CLUSTER
 from http_api import Api
 
@@ -38,13 +37,9 @@ TOLD = ("text", "desc", "sentence", "error", "detail")
 
 
 @pytest.fixture(scope="module")
-def api(shared_world: World) -> Iterator[Api]:
-    shared_world.standard = {"http_server": True, "http_port": free_port()}
-    shared_world.restore()
-    shared_world.healthy()
-    yield Api(shared_world)
-    shared_world.standard = {}
-    shared_world.restore()
+def api(served: World) -> Api:
+    served.healthy()
+    return Api(served)
 
 
 def equal(value: Any, only_form: bool = False, key: str = "") -> Any:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
-from cluster import World, free_port
+from cluster import World
 from cluster_repman import CLUSTER, PASSWORD
 from http_api import Api
 from mariadb_stand import wait_until
 from page_contract import misfits
 from prometheus_client.parser import text_string_to_metric_families
-
-
-@pytest.fixture(scope="module")
-def served(shared_world: World) -> Iterator[World]:
-    """The shared cluster with its API."""
-    shared_world.standard = {"http_server": True, "http_port": free_port()}
-    shared_world.restore()
-    yield shared_world
-    shared_world.standard = {}
-    shared_world.restore()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from cluster import World, free_port
+from cluster import World
 from http_api import Api
 from mariadb_stand import wait_until
 
@@ -30,12 +30,9 @@ QUICK = (
 
 @pytest.fixture(scope="module")
 def served(shared_world: World) -> Iterator[World]:
-    """The shared cluster with its API."""
-    shared_world.standard = {"http_server": True, "http_port": free_port(), "test": True}
-    shared_world.restore()
-    yield shared_world
-    shared_world.standard = {}
-    shared_world.restore()
+    """The shared cluster with its API, there to be tested."""
+    with shared_world.serving(test=True):
+        yield shared_world
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from cluster import World, codes, free_port, refused, state
+from cluster import World, codes, refused, state
 from http_api import Api
 from mariadb_stand import Server, wait_until
 
@@ -14,26 +14,17 @@ from repman.model.command import Receipt
 from repman.model.decision import ServerState
 
 
-@pytest.fixture(scope="module")
-def shared_world_with_api(shared_world: World) -> Iterator[World]:
-    shared_world.standard = {"http_server": True, "http_port": free_port()}
-    shared_world.restore()
-    yield shared_world
-    shared_world.standard = {}
-    shared_world.restore()
-
-
 @pytest.fixture
-def world(shared_world_with_api: World) -> Iterator[World]:
+def world(served: World) -> Iterator[World]:
     """The shared cluster with its API; nothing that operators wished is left behind, whatever a test ended in."""
-    yield shared_world_with_api
-    repman = shared_world_with_api.repman
-    for server in shared_world_with_api.servers:
+    yield served
+    repman = served.repman
+    for server in served.servers:
         repman.ask("hold", server.address, on=False)
         repman.ask("maintenance", server.address, on=False)
         repman.ask("start-server", server.address)
-    shared_world_with_api.restore()
-    no_replica_wrote_anything(shared_world_with_api)
+    served.restore()
+    no_replica_wrote_anything(served)
 
 
 def no_replica_wrote_anything(world: World) -> None:

@@ -7,20 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pymysql
 import pytest
-from cluster import World, free_port
+from cluster import World
 from http_api import Api
 from mariadb_stand import Server, wait_until
 from test_server_reads import of, performance_schema, running, secrets
-
-
-@pytest.fixture(scope="module")
-def served(shared_world: World) -> Iterator[World]:
-    """The shared cluster with its API."""
-    shared_world.standard = {"http_server": True, "http_port": free_port()}
-    shared_world.restore()
-    yield shared_world
-    shared_world.standard = {}
-    shared_world.restore()
 
 
 @pytest.fixture

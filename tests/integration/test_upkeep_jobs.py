@@ -6,19 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import World, free_port
+from cluster import World
 from jobs_of_worker import SCHEMA, Jobs, jobs_at
 from mariadb_stand import Server
-
-
-@pytest.fixture(scope="module")
-def served(shared_world: World) -> Iterator[World]:
-    """The shared cluster with its API."""
-    shared_world.standard = {"http_server": True, "http_port": free_port()}
-    shared_world.restore()
-    yield shared_world
-    shared_world.standard = {}
-    shared_world.restore()
 
 
 @pytest.fixture
