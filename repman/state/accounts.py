@@ -7,8 +7,6 @@ the processes of the web can see cheaply whether what they know is still so.
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -26,7 +24,6 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
-    event,
     func,
     insert,
     select,
@@ -35,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from repman.errors import StateError
-from repman.state.database import DATABASE_ERRORS, create_tables, explain, open_engine
+from repman.state.database import DATABASE_ERRORS, Lazily, explain
 
 T = TypeVar("T")
 
@@ -120,8 +117,8 @@ class AccountStore:
         """`most_revoked` single tokens of one user are remembered as void."""
         self._url = url
         self._most_revoked = most_revoked
-        self._opening = threading.Lock()
-        self._engine: Engine | None = None
+        # A token that was revoked must not come back with the power.
+        self._database = Lazily(url, _TABLES, "synchronous=FULL", _begin_counting)
 
     @property
     def shared(self) -> bool:
@@ -207,35 +204,14 @@ class AccountStore:
 
     def close(self) -> None:
         """Give up all connections."""
-        if self._engine is not None:
-            self._engine.dispose()
+        self._database.close()
 
     def _do(self, begin: Callable[[Engine], AbstractContextManager[Connection]], work: Callable[[Connection], T]) -> T:
         try:
-            with begin(self._open()) as connection:
+            with begin(self._database.engine()) as connection:
                 return work(connection)
         except DATABASE_ERRORS as error:
             raise StateError(explain("The store of accounts", self._url, error)) from error
-
-    def _open(self) -> Engine:
-        with self._opening:
-            if self._engine is None:
-                engine = open_engine(self._url, durable=False)
-                if engine.dialect.name == "sqlite":
-                    event.listen(engine, "connect", _sync)
-                try:
-                    create_tables(engine, _TABLES)
-                    _begin_counting(engine)
-                except DATABASE_ERRORS:
-                    engine.dispose()
-                    raise
-                self._engine = engine
-            return self._engine
-
-
-def _sync(connection: sqlite3.Connection, record: object) -> None:
-    # A token that was revoked must not come back with the power.
-    connection.execute("PRAGMA synchronous=FULL")
 
 
 def _begin_counting(engine: Engine) -> None:

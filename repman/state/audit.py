@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
-import threading
 import time
 from dataclasses import asdict, dataclass
 
@@ -19,7 +17,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Engine,
     Float,
     Index,
     Integer,
@@ -27,14 +24,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    delete,
-    event,
     insert,
     select,
 )
 
 from repman.errors import StateError
-from repman.state.database import DATABASE_ERRORS, create_tables, explain, open_engine
+from repman.state.database import DATABASE_ERRORS, Lazily, explain, keep_newest
 
 LOG = logging.getLogger(__name__)
 
@@ -107,8 +102,7 @@ class AuditTrail:
         """About so many rows are kept; strangers' have a limit of their own, so that they push out nobody else's."""
         self._url = url
         self._keep = {True: keep, False: keep_unproven}
-        self._lock = threading.Lock()
-        self._engine: Engine | None = None
+        self._database = Lazily(url, _TABLES, f"busy_timeout={_BUSY_MS}")
         self._since_prune = 0
         self._not_before = 0.0
 
@@ -146,18 +140,17 @@ class AuditTrail:
         if before is not None:
             wanted = wanted.where(_ENTRY.c.number < before)
         try:
-            with self._open().connect() as connection:
+            with self._database.engine().connect() as connection:
                 return [(row[0], Entry(*row[1:])) for row in connection.execute(wanted).all()]
         except DATABASE_ERRORS as error:
             raise StateError(explain("The audit trail", self._url, error)) from error
 
     def close(self) -> None:
         """Give up all connections."""
-        if self._engine is not None:
-            self._engine.dispose()
+        self._database.close()
 
     def _write(self, entry: Entry) -> None:
-        with self._open().begin() as connection:
+        with self._database.engine().begin() as connection:
             connection.execute(insert(_ENTRY), asdict(entry))
             self._prune(connection)
 
@@ -167,30 +160,7 @@ class AuditTrail:
             return
         self._since_prune = 0
         for proven, keep in self._keep.items():
-            mine = _ENTRY.c.proven == proven
-            oldest_kept = connection.execute(
-                select(_ENTRY.c.number).where(mine).order_by(_ENTRY.c.number.desc()).offset(keep).limit(1)
-            ).scalar()
-            if oldest_kept is not None:
-                connection.execute(delete(_ENTRY).where(mine, _ENTRY.c.number <= oldest_kept))
-
-    def _open(self) -> Engine:
-        with self._lock:
-            if self._engine is None:
-                engine = open_engine(self._url, durable=False)
-                if engine.dialect.name == "sqlite":
-                    event.listen(engine, "connect", _hurry)
-                try:
-                    create_tables(engine, _TABLES)
-                except DATABASE_ERRORS:
-                    engine.dispose()
-                    raise
-                self._engine = engine
-            return self._engine
-
-
-def _hurry(connection: sqlite3.Connection, record: object) -> None:
-    connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+            keep_newest(connection, _ENTRY.c.number, _ENTRY.c.proven == proven, keep)
 
 
 def _line(entry: Entry) -> str:

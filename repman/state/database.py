@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy import Column, ColumnElement, Connection, Engine, MetaData, create_engine, delete, event, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -62,6 +64,53 @@ def open_engine(url: str, durable: bool) -> Engine:
         connection.execute("PRAGMA synchronous=NORMAL")
 
     return engine
+
+
+class Lazily:
+    """A database that is opened, and gets its missing tables, at its first use; for several threads.
+
+    `pragma`: for each connection to an SQLite file.  `begin`: what to do once the tables are there.
+    """
+
+    def __init__(
+        self, url: str, tables: MetaData, pragma: str = "", begin: Callable[[Engine], None] | None = None
+    ) -> None:
+        self._url = url
+        self._tables = tables
+        self._pragma = pragma
+        self._begin = begin
+        self._opening = threading.Lock()
+        self._engine: Engine | None = None
+
+    def engine(self) -> Engine:
+        """The open database.  Raises DATABASE_ERRORS; the next call tries again."""
+        with self._opening:
+            if self._engine is None:
+                engine = open_engine(self._url, durable=False)
+                if self._pragma and engine.dialect.name == "sqlite":
+                    event.listen(engine, "connect", lambda connection, _: connection.execute(f"PRAGMA {self._pragma}"))
+                try:
+                    create_tables(engine, self._tables)
+                    if self._begin is not None:
+                        self._begin(engine)
+                except DATABASE_ERRORS:
+                    engine.dispose()
+                    raise
+                self._engine = engine
+            return self._engine
+
+    def close(self) -> None:
+        """Give up all connections."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+
+def keep_newest(connection: Connection, number: Column[int], mine: ColumnElement[bool], keep: int) -> None:
+    """Delete of the rows that are `mine` all but those with the `keep` highest numbers."""
+    newest = select(number).where(mine).order_by(number.desc())
+    oldest_kept = connection.execute(newest.offset(keep).limit(1)).scalar()
+    if oldest_kept is not None:
+        connection.execute(delete(number.table).where(mine, number <= oldest_kept))
 
 
 def _make_file(url: URL) -> None:

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Engine,
     Float,
     Index,
     Integer,
@@ -28,7 +27,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    delete,
     func,
     insert,
     select,
@@ -36,7 +34,7 @@ from sqlalchemy import (
 
 from repman.errors import StateError
 from repman.model.snapshot import Event
-from repman.state.database import DATABASE_ERRORS, create_tables, explain, open_engine
+from repman.state.database import DATABASE_ERRORS, Lazily, explain, keep_newest
 
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
@@ -109,8 +107,7 @@ class History:
         self._keep = keep
         self._queue: queue.Queue[tuple[Table, dict[str, Any]] | None] = queue.Queue(waiting)
         self._lock = threading.Lock()
-        self._opening = threading.Lock()
-        self._engine: Engine | None = None
+        self._database = Lazily(url, _TABLES)
         self._thread: threading.Thread | None = None
         self._closed = False
         self._dropped = 0
@@ -167,8 +164,7 @@ class History:
             except queue.Full:
                 self._problem = "the history could not be written before the end"
             thread.join(max(0.0, deadline - time.monotonic()))
-        if self._engine is not None:
-            self._engine.dispose()
+        self._database.close()
 
     def _put(self, table: Table, values: dict[str, Any]) -> None:
         with self._lock:
@@ -208,7 +204,7 @@ class History:
         with self._lock:
             lost, self._unreported = self._unreported, Counter()
         try:
-            with self._open().begin() as connection:
+            with self._database.engine().begin() as connection:
                 for table in (_EVENT, _CRASH):
                     if rows := [values for kind, values in batch if kind is table]:
                         connection.execute(insert(table), rows)
@@ -232,28 +228,11 @@ class History:
         self._since_prune = 0
         newest = select(_EVENT.c.cluster, func.max(_EVENT.c.number)).group_by(_EVENT.c.cluster)
         for cluster, _ in connection.execute(newest).all():
-            mine = _EVENT.c.cluster == cluster
-            oldest_kept = connection.execute(
-                select(_EVENT.c.number).where(mine).order_by(_EVENT.c.number.desc()).offset(self._keep).limit(1)
-            ).scalar()
-            if oldest_kept is not None:
-                connection.execute(delete(_EVENT).where(mine, _EVENT.c.number <= oldest_kept))
-
-    def _open(self) -> Engine:
-        with self._opening:
-            if self._engine is None:
-                engine = open_engine(self._url, durable=False)
-                try:
-                    create_tables(engine, _TABLES)
-                except DATABASE_ERRORS:
-                    engine.dispose()
-                    raise
-                self._engine = engine
-            return self._engine
+            keep_newest(connection, _EVENT.c.number, _EVENT.c.cluster == cluster, self._keep)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         try:
-            with self._open().connect() as connection:
+            with self._database.engine().connect() as connection:
                 return work(connection)
         except DATABASE_ERRORS as error:
             raise StateError(explain("The history", self._url, error)) from error

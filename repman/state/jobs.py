@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,7 +12,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
-    Engine,
     Float,
     Index,
     Integer,
@@ -30,7 +28,7 @@ from sqlalchemy import (
 
 from repman.errors import StateError
 from repman.model.job import Job, JobKind, JobState
-from repman.state.database import DATABASE_ERRORS, create_tables, explain, open_engine
+from repman.state.database import DATABASE_ERRORS, Lazily, explain
 
 T = TypeVar("T")
 
@@ -71,8 +69,7 @@ class JobStore:
         """Nothing is opened before the first use."""
         self._url = url
         self._keep = keep
-        self._opening = threading.Lock()
-        self._engine: Engine | None = None
+        self._database = Lazily(url, _TABLES)
 
     def add(self, job: Job) -> int:
         """Write a new job down; returns its number, which grows.  Old ones of its cluster go."""
@@ -109,27 +106,14 @@ class JobStore:
 
     def close(self) -> None:
         """Give up all connections."""
-        if self._engine is not None:
-            self._engine.dispose()
+        self._database.close()
 
     def _do(self, work: Callable[[Connection], T]) -> T:
         try:
-            with self._opened().begin() as connection:
+            with self._database.engine().begin() as connection:
                 return work(connection)
         except DATABASE_ERRORS as error:
             raise StateError(explain("The list of jobs", self._url, error)) from error
-
-    def _opened(self) -> Engine:
-        with self._opening:
-            if self._engine is None:
-                engine = open_engine(self._url, durable=False)
-                try:
-                    create_tables(engine, _TABLES)
-                except DATABASE_ERRORS:
-                    engine.dispose()
-                    raise
-                self._engine = engine
-            return self._engine
 
 
 def _row(job: Job) -> dict[str, Any]:
