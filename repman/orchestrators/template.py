@@ -29,7 +29,7 @@ _MONITOR_RIGHTS = (
     "READ_ONLY ADMIN",
     "CONNECTION ADMIN",
 )
-_JOB_RIGHTS = (
+_SCHEMA_RIGHTS = (
     "INSERT",
     "UPDATE",
     "DELETE",
@@ -48,33 +48,13 @@ _JOB_RIGHTS = (
     "EVENT",
     "TRIGGER",
     "SHOW DATABASES",
-    "SET USER",
 )
+"""Whatever can be done with data and with what holds it, but for reading."""
+_JOB_RIGHTS = (*_SCHEMA_RIGHTS, "SET USER")
 """What backup, restore and upkeep need beside the monitor's rights: they read, drop and make whatever there is."""
 _SWITCH_RIGHTS = ("SUPER",)
 """What switches of logs need: global variables that no smaller right opens."""
-_APPLICATION_RIGHTS = (
-    "SELECT",
-    "INSERT",
-    "UPDATE",
-    "DELETE",
-    "CREATE",
-    "DROP",
-    "INDEX",
-    "ALTER",
-    "REFERENCES",
-    "CREATE TEMPORARY TABLES",
-    "LOCK TABLES",
-    "EXECUTE",
-    "CREATE VIEW",
-    "SHOW VIEW",
-    "CREATE ROUTINE",
-    "ALTER ROUTINE",
-    "EVENT",
-    "TRIGGER",
-    "SHOW DATABASES",
-    "SLAVE MONITOR",
-)
+_APPLICATION_RIGHTS = ("SELECT", *_SCHEMA_RIGHTS, "SLAVE MONITOR")
 
 
 def program(name: str) -> str:
