@@ -28,6 +28,7 @@ DECISION_OPTIONS: tuple[Option, ...] = (
         kind=Kind.SECONDS,
         default=60.0,
         at_least=1,
+        at_most=86400,
         help="Seconds between two reads of what changes rarely (versions, accounts, variables).",
     ),
     _monitor(
@@ -125,6 +126,7 @@ DECISION_OPTIONS: tuple[Option, ...] = (
         kind=Kind.SECONDS,
         default=60.0,
         at_least=0.1,
+        at_most=86400,
         help="Seconds that the chosen replica may take to apply what it has received.",
     ),
     _failover(
@@ -132,6 +134,7 @@ DECISION_OPTIONS: tuple[Option, ...] = (
         kind=Kind.SECONDS,
         default=120.0,
         at_least=1,
+        at_most=86400,
         help="Deadline in seconds of a whole failover.",
     ),
     _semisync(
@@ -156,6 +159,7 @@ DECISION_OPTIONS: tuple[Option, ...] = (
         kind=Kind.SECONDS,
         default=10.0,
         at_least=0,
+        at_most=86400,
         help="Seconds without an acknowledging replica after which semi-sync is switched off; only with "
         "`semi-sync-unacked-policy = degrade`.",
     ),
@@ -164,6 +168,7 @@ DECISION_OPTIONS: tuple[Option, ...] = (
         kind=Kind.SECONDS,
         default=10.0,
         at_least=1,
+        at_most=86400,
         help="Deadline in seconds of a whole switchover, after which the old writer is put back in service.",
     ),
     _switchover(

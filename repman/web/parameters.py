@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from flask import request
 from werkzeug.exceptions import BadRequest
 
@@ -22,7 +24,7 @@ def parameters() -> dict[str, str]:
             body = None
         if not isinstance(body, dict):
             replies.stop(replies.error(400, 'The body must be a JSON object, such as {"to": "db2"}, or empty.'))
-        found |= {_text(name): _text(value) for name, value in body.items()}
+        found |= {_text(name): _text(value) for name, value in body.items() if _is_given(name, value)}
     found |= request.form.to_dict()
     found |= request.args.to_dict()
     return found
@@ -56,6 +58,16 @@ def wished_server(call: Call) -> str:
         sentence = f"Cluster {policy.name} has no such server; nothing was changed. Use one of: {', '.join(known)}."
         replies.stop(replies.error(404, sentence, known=known))
     return server.address
+
+
+def _is_given(name: str, value: object) -> bool:
+    """False for null, which is as good as absent.  Ends the request with 400 for what has no written form."""
+    if isinstance(value, dict | list):
+        told = json.dumps(name)
+        replies.stop(
+            replies.error(400, f"{told} must be a string, a number, or true or false; a list has commas in it.")
+        )
+    return value is not None
 
 
 def _text(value: object) -> str:

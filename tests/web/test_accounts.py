@@ -453,3 +453,11 @@ def test_a_store_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match="directory"):
         AccountStore(f"sqlite:///{tmp_path}/file/accounts.db").read()
+
+
+@pytest.mark.parametrize("body", ['{"username": "ann", "grants": "\\ud800"}', '{"username": "ann", "x": ["\\udfff"]}'])
+def test_half_characters_make_no_user(api: Api, body: str) -> None:
+    headers = api.bearer(shop.ADMIN.user, shop.ADMIN.password)
+    for path in ("/api/clusters/shop/users/add", "/api/monitor/actions/adduser/ann"):
+        answer = api.apps[0].test_client().post(path, data=body, headers=headers)
+        assert (answer.status_code, answer.text) == (400, "Error in request")

@@ -253,3 +253,22 @@ def test_taking_a_change_back_does_not_drop_the_writer(app: Flask, client: Flask
         answer = client.post(f"{ACTIONS}/clear/{name}")
         assert (answer.status_code, answer.json["reasons"][0]["code"]) == (409, "is-writer")
     assert client.post(f"{ACTIONS}/clear/db-servers-ignored-hosts").status_code == 200
+
+
+@pytest.mark.parametrize("wrong", [["db1"], [], {"db1": 1}])
+def test_a_value_is_one_word(client: FlaskClient, wrong: object) -> None:
+    answer = client.post(f"{ACTIONS}/set/haproxy-api-write-backend", json={"value": wrong})
+    assert (answer.status_code, "must be a string" in answer.json["error"]) == (400, True)
+
+
+def test_null_is_no_value(client: FlaskClient) -> None:
+    answer = client.post(f"{ACTIONS}/set/haproxy-api-write-backend", json={"value": None})
+    assert (answer.status_code, "Say which value" in answer.json["error"]) == (400, True)
+    # Nobody is wished for, so the only trouble is that no monitor runs.
+    assert client.post("/api/clusters/shop/actions/switchover", json={"to": None}).status_code == 503
+
+
+@pytest.mark.parametrize("name", ["switchover-timeout", "failover-timeout", "monitoring-inventory-interval"])
+def test_what_is_waited_for_has_an_end(client: FlaskClient, name: str) -> None:
+    assert client.post(f"{ACTIONS}/set/{name}/1e300").status_code == 400
+    assert client.post("/api/clusters/shop/actions/switchover").status_code == 503

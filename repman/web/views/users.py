@@ -164,6 +164,8 @@ def _body() -> Body:
     """The JSON object in the body, whatever it is called; never the query, which ends up in logs of proxies."""
     try:
         body = json.loads(request.get_data())
+        # Half of a surrogate pair is no character: nobody could be told of it.
+        json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
