@@ -25,13 +25,6 @@ class UnknownFencePolicy(StrEnum):
     REFUSE = "refuse"
 
 
-class StaleProbePolicy(StrEnum):
-    """What the health probes answer when the monitor has fallen silent."""
-
-    KEEP = "keep"
-    FAIL = "fail"
-
-
 @dataclass(frozen=True, slots=True)
 class ServerPolicy:
     """One configured server."""

@@ -54,10 +54,6 @@ class Position(ABC):
         """Whether both hold the same transactions."""
         return self.covers(other) and other.covers(self)
 
-    def comparable(self, other: Position) -> bool:
-        """Whether one of the two covers the other."""
-        return self.covers(other) or other.covers(self)
-
 
 class MariadbGtid(Position):
     """A MariaDB position: the last GTID of each domain, and what is known of the way to it.

@@ -10,7 +10,7 @@ from typing import Any
 from repman.state.backups import BackupReader
 from repman.state.jobs import JobStore, OpenJobs
 from repman.web.call import House
-from repman.web.render.jobs import cluster_keys, server_keys
+from repman.web.render.jobs import server_keys
 
 
 def jobs(house: House) -> JobStore:
@@ -26,13 +26,6 @@ def open_jobs(house: House) -> OpenJobs:
 def backups(house: House) -> BackupReader:
     """The catalogue of backups; cheap to ask."""
     return _backups(house.settings.service.datadir)
-
-
-def with_cluster_keys(house: House, name: str, document: dict[str, Any], listed: bool = False) -> dict[str, Any]:
-    """A cluster's document with what backups and jobs say of it; in lists of clusters without the backups."""
-    found = backups(house).backups(name)
-    keys = cluster_keys(found, open_jobs(house).of(name))
-    return {**document, **keys, **({"backupList": {}} if listed else {})}
 
 
 def with_server_keys(house: House, name: str, documents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
