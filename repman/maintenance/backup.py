@@ -49,7 +49,7 @@ def back_up(job: Job, course: Course, around: Surroundings) -> dict[str, object]
         around.catalogue.publish(partial, backup)
     finally:
         around.catalogue.drop(partial)
-    removed = remove_outdated(around)
+    removed = remove_outdated(around, backup.id)
     return {
         "backup": backup.id,
         "source": backup.source,
@@ -60,13 +60,13 @@ def back_up(job: Job, course: Course, around: Surroundings) -> dict[str, object]
     }
 
 
-def remove_outdated(around: Surroundings) -> list[str]:
+def remove_outdated(around: Surroundings, newest: str) -> list[str]:
     """Remove the backups that no rule keeps and no job uses; returns their names.  Raises JobFailed."""
     wishes = around.cluster.backups
     rules = Retention(
         wishes.keep_hourly, wishes.keep_daily, wishes.keep_weekly, wishes.keep_monthly, wishes.keep_yearly
     )
-    gone = outdated(around.catalogue.reader.backups(around.name), rules)
+    gone = outdated(around.catalogue.reader.backups(around.name), rules, newest)
     return [backup.id for backup in gone if around.catalogue.remove(backup)]
 
 

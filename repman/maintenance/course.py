@@ -140,9 +140,9 @@ class Course:
         # It must not live on, and write on, when the worker is killed.
         guard = shutil.which("setpriv")
         command = [guard, "--pdeathsig", "KILL", *argv] if guard else list(argv)
-        words = tempfile.TemporaryFile(dir=self.scratch)  # noqa: SIM115 - lives as long as its program
         with self._lock:
             self.check()
+            words = tempfile.TemporaryFile(dir=self.scratch)  # noqa: SIM115 - lives as long as its program
             try:
                 process = subprocess.Popen(
                     command,

@@ -65,3 +65,20 @@ def missing(position: str, kept: dict[int, int]) -> str:
         if mine.get(domain, 0) < sequence
     ]
     return ", ".join(gaps)
+
+
+def foreign(position: str, last: str, state: str, kept: dict[int, int]) -> str:
+    """The GTIDs of a position that a server never had, so that replication from it would mix two histories.
+
+    `last` and `state`: the server's ``gtid_current_pos`` and ``gtid_binlog_state``; `kept`: see `oldest_kept`.  Who
+    wrote the very last transaction before its binary logs begin, a server may not remember.
+    """
+    seen: dict[tuple[int, int], int] = {}
+    for domain, server, sequence in MariadbGtid.parse(last, state).seen:
+        seen[domain, server] = max(sequence, seen.get((domain, server), 0))
+    other = [
+        gtid
+        for gtid in MariadbGtid.parse(position).last
+        if seen.get(gtid[:2], 0) < gtid[2] and kept.get(gtid[0]) != gtid[2]
+    ]
+    return ",".join("-".join(map(str, gtid)) for gtid in other)

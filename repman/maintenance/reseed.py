@@ -10,6 +10,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from repman.errors import JobFailed
 from repman.maintenance import archive, logical, mydumper, physical
@@ -17,7 +18,8 @@ from repman.maintenance.compression import named
 from repman.maintenance.course import Course
 from repman.maintenance.dump import DumpInspector, completed
 from repman.maintenance.places import Place
-from repman.maintenance.reach import beyond, missing, oldest_kept
+from repman.maintenance.reach import beyond, foreign, missing, oldest_kept
+from repman.maintenance.readiness import fetch_accounts, require_restorable, require_spare, writer_of
 from repman.maintenance.session import Session, identifier, interruptible, session
 from repman.maintenance.surroundings import Surroundings
 from repman.model.backup import Backup, BackupMethod
@@ -141,7 +143,7 @@ class _Reseed:
             self._follow(position)
         except BaseException:
             if not self.course.harm:
-                self._give_back()
+                self._give_back_untouched()
             raise
         if place is not None:
             self.course.step("removing the old data")
@@ -167,13 +169,20 @@ class _Reseed:
                 f"The backup {backup.id} is damaged: its checksum is not the one it was written with. Nothing was "
                 "changed; choose another backup, or reseed from the writer"
             )
-        writer = self.around.snapshot().writer
-        with session(self.around.account(writer)) as at:
-            gap = missing(backup.gtid, oldest_kept(at))
+        require_restorable(backup, path)
+        with session(self.around.account(writer_of(self.around))) as at:
+            kept = oldest_kept(at)
+            gap = missing(backup.gtid, kept)
+            other = foreign(backup.gtid, at.value("@@gtid_current_pos"), at.value("@@gtid_binlog_state"), kept)
         if gap:
             raise JobFailed(
                 f"The backup {backup.id} is too old: the writer's binary logs no longer hold {gap}. Nothing was "
                 "changed; make a new backup, or reseed from the writer"
+            )
+        if other:
+            raise JobFailed(
+                f"The backup {backup.id} is of another history: the writer never had {other}. Nothing was changed; choose "
+                "another backup, or reseed from the writer"
             )
 
     def _fill(self, backup: Backup | None, place: Place | None) -> tuple[str, list[str]]:
@@ -181,6 +190,7 @@ class _Reseed:
         if self.method.physical:
             assert place is not None
             return self._lay_out(backup, place), []
+        accounts = fetch_accounts(self.course, self.around.account(writer_of(self.around))) if backup is None else None
         self._bring_up(place)
         self.course.step(f"emptying {self.name}")
         self._destroys()
@@ -188,7 +198,8 @@ class _Reseed:
         with interruptible(self.course, account, 3600.0) as at:
             empty(at)
         if backup is None:
-            position, complaints = self._pour()
+            assert accounts is not None
+            position, complaints = self._pour(accounts)
         else:
             compression = named(backup.compression)
             path = self.around.catalogue.file(backup)
@@ -212,15 +223,13 @@ class _Reseed:
             place.start()
         self._await_answer()
 
-    def _pour(self) -> tuple[str, list[str]]:
+    def _pour(self, accounts: Path) -> tuple[str, list[str]]:
         """Stream a dump of the writer into the server."""
         course, account = self.course, self.around.account(self.server)
-        source = self.around.account(self.around.snapshot().writer)
+        source = self.around.account(writer_of(self.around))
         with session(source) as at:
             there = logical.look(at)
         wishes = logical.DumpWishes(lock_ddl=False)
-        accounts = course.scratch / logical.ACCOUNTS
-        logical.dump_accounts(course, source, wishes, accounts)
         complaints = logical.load_accounts(course, account, accounts)
         inspector = DumpInspector()
         with course.programs():
@@ -240,7 +249,7 @@ class _Reseed:
         place.clear()
         try:
             if backup is None:
-                writer = self.around.snapshot().writer
+                writer = writer_of(self.around)
                 source = self.around.places.get(writer)
                 position = physical.stream(course, self.around.account(writer), source, place.fresh)
             else:
@@ -267,8 +276,10 @@ class _Reseed:
         return position
 
     def _destroys(self) -> None:
-        """From here on the server is broken until the job ends well."""
+        """From here on the server is broken until the job ends well.  Raises JobFailed when that must not be."""
         self.course.check()
+        if not self.course.harm:
+            require_spare(self.around, self.server)
         self.course.harm = f"{self.name} is not complete and stays held: no traffic, no repair. Reseed it again; that ends the hold, too"
 
     def _await_answer(self) -> None:
@@ -290,7 +301,7 @@ class _Reseed:
         course.step(f"asking the monitor to let {self.name} follow")
         self._give_back()
         course.harm = f"{self.name} has its data (up to {position}); the monitor makes it follow"
-        writer = self.around.snapshot().writer
+        writer = writer_of(self.around)
         with session(self.around.account(writer)) as at:
             aim = at.value("@@gtid_binlog_pos")
         course.step(
@@ -319,6 +330,16 @@ class _Reseed:
                 asked, follows_by = True, time.monotonic() + _FOLLOWS_SECONDS
             course.wait(_POLL)
         course.harm = ""
+
+    def _give_back_untouched(self) -> None:
+        """Its data are as they were; when the monitor does not answer, that is told beside why the job ends."""
+        try:
+            self._give_back()
+        except JobFailed as refusal:
+            self.course.harm = (
+                f"Its data are as they were, but {self.name} is still held, for the hold could not be ended: {refusal}. "
+                "End it by cancelling the reseed with release=true"
+            )
 
     def _give_back(self) -> None:
         self.around.wish(CommandKind.HOLD, self.server, self.job.user, on=False)

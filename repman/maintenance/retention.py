@@ -20,9 +20,12 @@ class Retention:
     yearly: int = 2
 
 
-def outdated(backups: Sequence[Backup], rules: Retention) -> tuple[Backup, ...]:
-    """Those that no rule keeps, oldest first.  The latest of each method is always kept."""
-    kept: set[str] = set()
+def outdated(backups: Sequence[Backup], rules: Retention, newest: str = "") -> tuple[Backup, ...]:
+    """Those that no rule keeps, oldest first.  The latest of each method is always kept.
+
+    `newest`: the name of the one that was just made; it is kept, too, though the clock was set back since another.
+    """
+    kept: set[str] = {newest}
     for method in BackupMethod:
         mine = sorted((each for each in backups if each.method is method), key=_time, reverse=True)
         kept.update(each.id for each in mine[:1])

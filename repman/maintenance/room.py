@@ -6,6 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
@@ -65,6 +66,10 @@ class MaintenanceRoom:
             "job-cancel": self._cancel,
             "job-wait": self._wait,
         }
+
+    def claim(self, cluster: str, server: str, what: str) -> AbstractContextManager[str]:
+        """Keep jobs off a server, or off a cluster; see `JobRunner.claim`."""
+        return self._runner.claim(cluster, server, what)
 
     def start(self) -> None:
         """Put what a dead worker left in order, then take jobs.  Raises StateError."""

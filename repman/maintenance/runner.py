@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,15 @@ class _Running:
     future: Future[None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    cluster: str
+    server: str
+    """Empty: every server of the cluster."""
+    what: str
+    thread: int
+
+
 class JobRunner:
     """The jobs of one worker; usable from several threads."""
 
@@ -45,6 +55,7 @@ class JobRunner:
         self._at_once = at_once
         self._lock = threading.Lock()
         self._open: dict[str, _Running] = {}
+        self._claims: list[_Claim] = []
         self._ended = threading.Condition(self._lock)
         self._stopping = threading.Event()
         self._stop_word = ""
@@ -93,10 +104,36 @@ class JobRunner:
                         f"{job.server or job.cluster} is busy with the job {other.job.id} ({other.job.kind}, "
                         f"{other.course.step_text or 'waiting'}); wait for it or cancel it."
                     )
+            for claim in self._claims:
+                # Who has claimed a server may fill it: then the job follows upon the claim.
+                mine = claim.thread == threading.get_ident()
+                if claim.cluster == job.cluster and claim.server in ("", job.server) and not mine:
+                    raise JobFailed(f"{job.server or job.cluster} is busy with: {claim.what}; wait until that ends.")
             self._store.add(job)
             self._open[job.id] = running = _Running(job, course)
             running.future = self._pool.submit(self._run, job.id, work)
         return job
+
+    @contextlib.contextmanager
+    def claim(self, cluster: str, server: str, what: str) -> Iterator[str]:
+        """While the block runs, no job begins on that server (empty: on any of the cluster), but from this thread.
+
+        Gives what stands against it, and then nothing is claimed; empty when nothing does.
+        """
+        claim = _Claim(cluster, server, what, threading.get_ident())
+        with self._lock:
+            jobs = [each.job for each in self._open.values() if each.job.cluster == cluster]
+            other = next(
+                (f"the job {job.id} ({job.kind} {job.server})" for job in jobs if server in ("", job.server)), ""
+            )
+            if not other:
+                self._claims.append(claim)
+        try:
+            yield other
+        finally:
+            if not other:
+                with self._lock:
+                    self._claims.remove(claim)
 
     def cancel(self, identifier: str, sentence: str) -> bool:
         """Tell a job to end; False when it does not run here."""

@@ -23,7 +23,11 @@ def choose_source(
         for view in snapshot.servers
         if view.policy.address != other and (possible is None or view.policy.address in possible)
     ]
-    replicas = [view for view in views if view.state is ServerState.SLAVE and readable(view)]
+    replicas = [
+        view
+        for view in views
+        if view.state is ServerState.SLAVE and readable(view) and not _diverged(snapshot, view.policy.address)
+    ]
     replicas.sort(
         key=lambda view: (view.policy.address not in preferred, _lag(view), view.policy.preferred is not None)
     )
@@ -42,6 +46,11 @@ def check_source(snapshot: Snapshot | None, asked: str) -> None:
         raise JobFailed(f"{view.policy.name if view else asked} does not answer, so it cannot be read.")
     if view.held:
         raise JobFailed(f"{view.policy.name} is held ({view.held}), so its data may be incomplete.")
+    if _diverged(snapshot, asked):
+        raise JobFailed(
+            f"{view.policy.name} has transactions that the writer lacks, so a copy of it is none of the cluster, and would "
+            "push out those that are; choose another server, and reseed this one."
+        )
     if not view.seen.binlog or (asked != snapshot.writer and not view.seen.log_replica_updates):
         raise JobFailed(
             f"{view.policy.name} does not write what it applies into its own binary log (log_bin, log_slave_updates), so "
@@ -53,6 +62,10 @@ def readable(view: ServerView) -> bool:
     """Whether a copy of this replica has an exact position: what it applies goes into its own binary log, too."""
     seen = view.seen
     return seen.answered and not view.maintenance and not view.held and seen.binlog and seen.log_replica_updates
+
+
+def _diverged(snapshot: Snapshot, address: str) -> bool:
+    return any(problem.code == "diverged" and problem.server == address for problem in snapshot.problems)
 
 
 def _lag(view: ServerView) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from functools import partial
 
@@ -20,10 +20,11 @@ from repman.provisioning import servers, services
 from repman.provisioning.choice import orchestrator_of, why_none
 from repman.provisioning.site import DEED_SECONDS, Site
 from repman.state import bus
-from repman.state.jobs import JobStore
 from repman.state.snapshots import SnapshotReader
 
 Handler = Callable[[Request], Reply]
+Claim = Callable[[str, str, str], AbstractContextManager[str]]
+"""Keeps jobs off a server, or off a cluster when the second word is empty; gives what stands against that."""
 _LOOK_SECONDS = 10.0
 _BALANCER_SECONDS = 20.0
 
@@ -31,12 +32,12 @@ _BALANCER_SECONDS = 20.0
 class ProvisioningRoom:
     """One act at a time in each cluster; looking is always possible."""
 
-    def __init__(self, settings: Settings, reseed: Handler) -> None:
+    def __init__(self, settings: Settings, reseed: Handler, claim: Claim) -> None:
         """`reseed`: the handler that fills an empty server."""
         self._settings = settings
         self._reseed = reseed
         self._reader = SnapshotReader(settings.service.rundir)
-        self._jobs = JobStore(settings.service.jobs_url)
+        self._claim = claim
         self._lock = threading.Lock()
         self._busy: dict[str, str] = {}
 
@@ -62,7 +63,6 @@ class ProvisioningRoom:
 
     def stop(self) -> None:
         """See `Room`."""
-        self._jobs.close()
 
     def _services(self, request: Request) -> Reply:
         """Machines and processes, as they are now."""
@@ -129,24 +129,24 @@ class ProvisioningRoom:
 
     @contextmanager
     def _alone(self, request: Request) -> Iterator[str]:
-        """Gives what else goes on there, which must end first; empty: nothing, and now this one does."""
-        with self._lock:
-            other = self._busy.get(request.cluster, "") or self._job(request)
-            if not other:
-                self._busy[request.cluster] = f"{request.name} {request.server}".strip()
-        try:
-            yield other
-        finally:
-            if not other:
-                with self._lock:
-                    del self._busy[request.cluster]
+        """Gives what else goes on there, which must end first; empty: nothing, and now this one does.
 
-    def _job(self, request: Request) -> str:
-        """The job that runs on that server, or on any when the whole cluster is meant."""
-        for job in self._jobs.open():
-            if job.cluster == request.cluster and request.server in ("", job.server):
-                return f"the job {job.id} ({job.kind} {job.server})"
-        return ""
+        No job begins on the server meanwhile: its end would take a hold away that is still needed.
+        """
+        what = f"{request.name} {request.server}".strip()
+        with self._lock:
+            other = self._busy.get(request.cluster, "")
+            if not other:
+                self._busy[request.cluster] = what
+        if other:
+            yield other
+            return
+        try:
+            with self._claim(request.cluster, request.server, what) as job:
+                yield job
+        finally:
+            with self._lock:
+                del self._busy[request.cluster]
 
     def _forced(self, request: Request) -> bool:
         return request.arguments.get("force") == "true" or self._cluster(request.cluster).test

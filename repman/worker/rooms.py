@@ -18,5 +18,5 @@ def rooms(settings: Settings) -> tuple[Room, ...]:
         InspectionRoom(settings),
         ScenarioRoom(settings, orchestrator_of),
         maintenance,
-        ProvisioningRoom(settings, maintenance.handlers["reseed"]),
+        ProvisioningRoom(settings, maintenance.handlers["reseed"], maintenance.claim),
     )

@@ -9,23 +9,13 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from cluster import World, free_port, state
+from cluster import World, state
 from jobs_of_worker import SCHEMA, Jobs, destroy, jobs_at, rebuilt
 from mariadb_stand import Server, wait_until
 
 from repman.model.backup import BackupMethod
 from repman.model.decision import ServerState
 from repman.model.job import JobState
-
-
-@pytest.fixture(scope="module")
-def served(shared_world: World) -> Iterator[World]:
-    """The shared cluster with its API."""
-    shared_world.standard = {"http_server": True, "http_port": free_port()}
-    shared_world.restore()
-    yield shared_world
-    shared_world.standard = {}
-    shared_world.restore()
 
 
 @pytest.fixture
@@ -143,6 +133,16 @@ def test_a_damaged_backup_is_refused_before_anything_is_destroyed(served: World,
     rebuilt(served, victim)
     file.write_bytes(before[:-100])
     assert "damaged" in jobs.failed(f"reseed/{kind}backup", victim).error
+    rebuilt(served, victim)
+
+
+def test_what_a_restore_needs_is_looked_for_before_anything_is_destroyed(served: World, jobs: Jobs) -> None:
+    jobs.done("backup-logical")
+    accounts, victim = jobs.directories()[-1] / "accounts.sql", served.replicas[0]
+    accounts.rename(accounts.with_name("elsewhere.sql"))
+    job = jobs.failed("reseed/logicalbackup", victim)
+    assert "accounts.sql is missing" in job.error
+    assert jobs.held(victim) == ""
     rebuilt(served, victim)
 
 

@@ -10,7 +10,7 @@ import pytest
 from repman.errors import JobFailed
 from repman.maintenance.dump import DumpInspector, completed
 from repman.maintenance.mydumper import position_of
-from repman.maintenance.reach import begins, beyond, missing
+from repman.maintenance.reach import begins, beyond, foreign, missing
 from repman.maintenance.xbstream import XbstreamInspector, gtid_of
 
 DUMP = b"""-- MariaDB dump
@@ -133,3 +133,20 @@ def test_what_the_binary_logs_no_longer_hold():
     assert missing("0-1-90,3-1-7", kept) == "domain 0: 91 to 100"
     assert missing("0-1-100", kept) == "domain 3: 1 to 7"
     assert missing("", begins("", ["BEGIN GTID 0-1-1"])) == ""
+
+
+@pytest.mark.parametrize(
+    ("position", "last", "state", "kept", "wanted"),
+    [
+        ("0-1-90", "0-2-120", "0-1-100,0-2-120", {0: 0}, ""),
+        ("0-1-120", "0-2-110", "0-1-100,0-2-110", {0: 0}, "0-1-120"),
+        ("0-1-105", "0-2-120", "0-1-100,0-2-120", {0: 0}, "0-1-105"),
+        ("0-1-50", "0-2-120", "0-2-120", {0: 50}, ""),
+        ("0-1-60", "0-2-120", "0-2-120", {0: 50}, "0-1-60"),
+        ("0-1-90,5-9-3", "0-1-100", "0-1-100", {0: 0}, "5-9-3"),
+        ("0-1-90", "0-1-100", "", {}, ""),
+    ],
+    ids=["older", "ahead", "lost in a failover", "where the logs begin", "after that", "unknown domain", "no logs"],
+)
+def test_a_position_that_the_writer_never_had_is_of_another_history(position, last, state, kept, wanted):
+    assert foreign(position, last, state, kept) == wanted

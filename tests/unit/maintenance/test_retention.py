@@ -47,3 +47,10 @@ def test_weeks_and_months_by_the_default_rules():
 
 def test_nothing_is_outdated_where_there_is_nothing():
     assert outdated([], Retention()) == ()
+
+
+def test_the_one_just_made_stays_though_the_clock_was_set_back():
+    earlier = backup("2026-03-01 15:00")
+    made = backup("2026-03-01 12:00")
+    assert outdated([earlier, made], Retention(), newest=made.id) == ()
+    assert outdated([earlier, made], Retention(), newest=earlier.id) == (made,)

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,3 +162,37 @@ def test_the_history_is_bounded_and_open_jobs_stay(store: JobStore):
     assert len(found) <= 7
     assert store.latest("other") == ()
     assert store.get("j0") is None
+
+
+def test_no_job_begins_on_what_is_claimed_but_from_who_claimed_it(runner: JobRunner, store: JobStore):
+    def nothing(job: Job, course: Course) -> dict[str, object]:
+        return {}
+
+    def elsewhere(server: str) -> str:
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(runner.submit, job(server), nothing)
+        if refusal := asked.exception(10):
+            return str(refusal)
+        assert runner.wait(asked.result().id, 10)
+        return ""
+
+    with runner.claim("shop", "db1:3306", "unprovision db1:3306") as other:
+        assert other == ""
+        assert "busy with: unprovision" in elsewhere("db1:3306")
+        assert elsewhere("db2:3306") == ""
+        started = runner.submit(job("db1:3306"), nothing)
+        assert ended(runner, store, started).state is JobState.DONE
+    with runner.claim("shop", "", "provision-services"):
+        assert "busy with: provision-services" in elsewhere("db2:3306")
+    assert elsewhere("db2:3306") == ""
+
+
+def test_what_a_job_works_on_is_not_claimed(runner: JobRunner):
+    started = runner.submit(job("db1:3306"), until_cancelled)
+    for server in ("db1:3306", ""):
+        with runner.claim("shop", server, "unprovision") as other:
+            assert started.id in other
+    with runner.claim("shop", "db2:3306", "unprovision") as other:
+        assert other == ""
+    runner.cancel(started.id, "enough")
+    assert runner.wait(started.id, 10)

@@ -9,6 +9,7 @@ import pytest
 from repman.errors import JobFailed
 from repman.maintenance.sources import check_source, choose_source
 from repman.model.decision import ServerState
+from repman.model.problem import Problem, Severity
 from repman.model.snapshot import ServerView, Snapshot
 
 from . import values
@@ -67,3 +68,11 @@ def test_nobody_can_be_read():
         check_source(published(db2={"held": "x"}), NEAR)
     with pytest.raises(JobFailed, match="does not answer"):
         check_source(published(), "127.0.0.1:9999")
+
+
+def test_a_server_that_diverged_is_no_copy_of_the_cluster():
+    found = replace(published(), problems=(Problem("diverged", Severity.ERROR, "Only it has 0-2-9.", NEAR),))
+    assert choose_source(found, (NEAR,)) == FAR
+    with pytest.raises(JobFailed, match="transactions that the writer lacks"):
+        check_source(found, NEAR)
+    check_source(found, FAR)
