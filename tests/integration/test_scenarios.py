@@ -48,7 +48,7 @@ def test_names(api: Api) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", NAMES if LONG else QUICK)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) for name in NAMES] if LONG else QUICK)
 def test_played_over_the_api(served: World, api: Api, name: str) -> None:
     verdict = api.post(f"tests/actions/run/{name}").json()
     assert (verdict["name"], verdict["result"], verdict["lost"]) == (name, "PASS", 0), verdict
