@@ -47,12 +47,15 @@ class Live:
     @property
     def settings(self) -> Settings:
         """The settings as they are now.  A configuration with mistakes changes nothing and is told to the log."""
-        mark = _status(self._path)
-        if mark != self._mark:
+        if _status(self._path) != self._mark:
             with self._lock:
+                mark = _status(self._path)
                 if mark != self._mark:
-                    self._mark = mark
-                    self._follow()
+                    try:
+                        self._follow()
+                    finally:
+                        # Only now: until then others wait for the lock, and none goes on with what is outdated.
+                        self._mark = mark
         return self._settings
 
     def on_change(self, listener: Callable[[Settings], None]) -> None:
@@ -62,8 +65,11 @@ class Live:
     def reload(self) -> Settings:
         """Read everything now; raises ConfigError with every mistake, and goes on with what was known."""
         with self._lock:
-            self._mark = _status(self._path)
-            self._read()
+            mark = _status(self._path)
+            try:
+                self._read()
+            finally:
+                self._mark = mark
         return self._settings
 
     def announce(self) -> None:

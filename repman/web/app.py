@@ -184,7 +184,8 @@ def _repman_error(error: RepmanError) -> Response:
 def _mistake(error: Exception) -> Response:
     """Our own fault: the details go to the log, under a number that the client is told."""
     incident = secrets.token_hex(4)
-    LOG.error("incident %s: %s %s", incident, request.method, request.path, exc_info=error)
+    path = trail.shown_path(request.url_rule.rule, request.view_args or {}) if request.url_rule else request.path
+    LOG.error("incident %s: %s %r", incident, request.method, path, exc_info=error)
     return replies.error(
         500, f"repman made a mistake; its log has the details under incident {incident}.", incident=incident
     )

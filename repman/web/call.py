@@ -46,6 +46,8 @@ class House:
     renditions: Renditions = field(default_factory=Renditions)
     looks: Turnstile = field(default_factory=lambda: Turnstile(whole=8, each=3))
     """Who may wait for a look into a server: half of the threads at most, and never all of those for one server."""
+    waits: Turnstile = field(default_factory=lambda: Turnstile(whole=6, each=4))
+    """Who may wait for databases or for the end of a job, by user: a part of the threads only."""
 
     @property
     def settings(self) -> Settings:

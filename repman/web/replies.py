@@ -44,6 +44,13 @@ def reason(refusal: Refusal) -> dict[str, str]:
     return {"code": refusal.code, "sentence": refusal.sentence, "server": refusal.server}
 
 
+def too_many_wait(instead: str) -> Response:
+    """503: so many wait already that others would find no thread; says what to do instead."""
+    answer = error(503, f"Too many wait here already; {instead}.", code="busy")
+    answer.headers["Retry-After"] = "1"
+    return answer
+
+
 def missing_grant(user: str, grant: str) -> Response:
     """403 with the contract's text; who asks for JSON explicitly is also told which grant is missing."""
     if asks_for_json():

@@ -136,3 +136,18 @@ def test_without_a_worker_reads_say_so(client: FlaskClient, admin: dict[str, str
     answer = client.get(f"{SERVER}/variables", headers=admin)
     assert answer.status_code == 503
     assert "repman worker" in answer.json["error"]  # type: ignore[index]
+
+
+def test_not_all_threads_wait_for_databases_or_jobs(
+    installation: Installation, client: FlaskClient, admin: dict[str, str], worker: Worker
+) -> None:
+    waits = installation.app.extensions["repman"].waits
+    while waits.enter("admin"):
+        pass
+    paths = ("/api/clusters/shop/actions/waitdatabases", f"{SERVER}/actions/backup-logical?wait=true")
+    for path in paths:
+        answer = client.post(path, headers=admin)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert worker.requests == [], "nothing was begun"
+    waits.leave("admin")
+    assert client.post(paths[0], headers=admin).status_code == 200

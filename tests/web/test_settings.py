@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from repman.config import load
+from repman.config.changes import Wish, change, given
 from repman.config.option import Option, Scope
 from repman.config.options import ALIASES, OPTIONS
 from repman.config.secrets import make_key
@@ -272,3 +273,40 @@ def test_null_is_no_value(client: FlaskClient) -> None:
 def test_what_is_waited_for_has_an_end(client: FlaskClient, name: str) -> None:
     assert client.post(f"{ACTIONS}/set/{name}/1e300").status_code == 400
     assert client.post("/api/clusters/shop/actions/switchover").status_code == 503
+
+
+def test_a_change_in_the_middle_of_a_read_is_in_the_next_one(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = app.extensions["repman"]
+    changes = iter([Wish("shop", "failover-time-limit", given("7"))])
+    look = house.reader.get
+
+    def look_after_a_change(name: str) -> object:
+        for wish in changes:
+            change(house.settings.source, [wish], "another process", "2026-11-21T05:30:00Z")
+            house.live.announce()
+        return look(name)
+
+    for path in ("/api/clusters/shop", "/api/clusters", "/api/monitor"):
+        limit = {"/api/clusters/shop": "7", "/api/clusters": "8", "/api/monitor": "9"}[path]
+        assert client.get(path).status_code == 200
+        changes = iter([Wish("shop", "failover-time-limit", given(limit))])
+        with monkeypatch.context() as patch:
+            patch.setattr(type(house.reader), "get", lambda self, name: look_after_a_change(name))
+            assert client.get(path).status_code == 200
+        assert f'"failoverTimeLimit":{limit}' in client.get(path).text, path
+
+
+def test_a_mistake_of_ours_logs_no_value_of_a_secret(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def break_down(*_: object) -> None:
+        raise RuntimeError("broken on purpose")
+
+    monkeypatch.setattr("repman.web.changing.change", break_down)
+    assert client.post(f"{ACTIONS}/set/db-servers-credential/root:hush-hush").status_code == 500
+    assert client.post(f"{ACTIONS}/set/failover%0a2/1").status_code == 500
+    assert "incident" in caplog.text
+    assert "hush-hush" not in caplog.text
+    assert "failover\n2" not in caplog.text

@@ -21,7 +21,7 @@ _STARTED = Answer(200, "The job has begun; with `wait` it has ended well.", sche
 _REFUSED = Answer(409, "Refused, and the reason; nothing was changed.", schema=shapes.NOT_STARTED)
 _FAILED = Answer(500, "With `wait`: the job did not end well.", schema=ERROR)
 _NO_SERVER = Answer(500, "`Server Not Found`: the cluster has no such server.", "text/plain")
-_DOWN = Answer(503, "The worker does not run.", schema=ERROR)
+_DOWN = Answer(503, "The worker does not run, or with `wait` too many wait already; nothing was begun.", schema=ERROR)
 _PROOF = "tests/integration/test_backup_reseed.py::"
 _UPKEEP = "tests/integration/test_upkeep_jobs.py::"
 _PAGE = "/api/clusters/{clusterName}"

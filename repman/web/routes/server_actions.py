@@ -7,6 +7,7 @@ from repman.web.acl import ANY
 from repman.web.call import View
 from repman.web.routes import wishes
 from repman.web.routes.route import CLUSTER, SERVER, Answer, Route
+from repman.web.shapes.common import ERROR
 from repman.web.views import server_actions
 from repman.web.views.orchestrated import action as orchestrated
 from repman.web.views.server_actions import wish
@@ -233,5 +234,6 @@ ROUTES: tuple[Route, ...] = (
         "Answers as soon as every database answers, at the latest after 30 s.",
         "test_a_client_waits_until_every_database_answers",
         Answer(403, "`Connections to databases failure`: not all answer.", "text/plain"),
+        Answer(503, "Too many wait here already; `Retry-After` says when to ask again.", schema=ERROR),
     ),
 )

@@ -116,12 +116,22 @@ def backups(call: Call) -> Response:
 
 
 def _start(call: Call, name: str, server: str, arguments: dict[str, str]) -> Response:
-    waiting = flag("wait")
-    reply = _ask(call, name, server, {key: value for key, value in arguments.items() if value})
+    if not flag("wait"):
+        return _begun(_begin(call, name, server, arguments))
+    with call.house.waits.passing(call.user.name) as admitted:
+        if not admitted:
+            return replies.too_many_wait("nothing was begun; begin it without wait, and look at the job")
+        reply = _begin(call, name, server, arguments)
+        return _ended(call, reply) if reply.status == "started" else _told(reply)
+
+
+def _begin(call: Call, name: str, server: str, arguments: dict[str, str]) -> Reply:
+    return _ask(call, name, server, {key: value for key, value in arguments.items() if value})
+
+
+def _begun(reply: Reply) -> Response:
     if reply.status != "started":
         return _told(reply)
-    if waiting:
-        return _ended(call, reply)
     others = reply.document if isinstance(reply.document, dict) else {"jobs": [reply.job]}
     return replies.document({"status": "started", "job": reply.job, **others, "sentence": reply.sentence})
 
@@ -131,7 +141,7 @@ def _ended(call: Call, reply: Reply) -> Response:
     deadline = time.monotonic() + _LONGEST
     while time.monotonic() < deadline:
         request = Request("job-wait", call.cluster.policy.name, "", {"job": reply.job, "seconds": str(_SLICE)})
-        if call.house.ask_worker(request, _SLICE + _QUICK).status == "done":
+        if call.house.ask_worker(request, _SLICE + _QUICK).status != "timeout":
             break
     job = work.jobs(call.house).get(reply.job)
     if job is None:

@@ -42,7 +42,9 @@ def monitor(call: Call) -> Response:
     """The daemon."""
     settings, snapshots, whose = call.settings(), call.snapshots(), _visible(call)
     kept = call.house.renditions
-    fixed = kept.get(("monitor", "fixed", whose), (call.house.settings,), lambda: part(monitor_fixed(settings, _HOST)))
+    # Of the very settings that are shown: a change may come between two looks.
+    made_of = (settings.service, settings.clusters)
+    fixed = kept.get(("monitor", "fixed", whose), made_of, lambda: part(monitor_fixed(settings, _HOST)))
 
     def whole() -> Rendition:
         return joined(part(monitor_moving(snapshots)), fixed)
@@ -78,7 +80,7 @@ def _cluster(call: Call, snapshot: Snapshot, cluster: ClusterSettings, in_list: 
         extra: dict[str, object] = {"backupList": {}} if in_list else {}
         return Rendition((part({**document, **cluster_keys(backups, jobs), **extra}),))
 
-    version = (snapshot, settings, users, backups, jobs, crashes)
+    version = (snapshot, settings, cluster, users, backups, jobs, crashes)
     found: Rendition = house.renditions.get(("cluster", name, in_list), version, whole)
     return found
 

@@ -66,6 +66,11 @@ def reset_availability(call: Call) -> Response:
 
 def wait_databases(call: Call) -> Response:
     """Answer as soon as every database answers."""
+    with call.house.waits.passing(call.user.name) as admitted:
+        return _wait_databases(call) if admitted else replies.too_many_wait("ask again in a moment")
+
+
+def _wait_databases(call: Call) -> Response:
     until = time.monotonic() + _WAIT
     while True:
         snapshot = call.snapshot()

@@ -236,3 +236,21 @@ def test_a_cluster_comes_and_goes(configured):
     assert live.restart_needed("c2") == ()
     configured.write(text)
     assert [cluster.policy.name for cluster in live.reload().clusters] == ["c1"]
+
+
+def test_nobody_goes_on_with_what_is_outdated_while_it_is_read(configured):
+    configured.cluster()
+    live = Live(configured.load()[0])
+    seen = []
+
+    def look_from_elsewhere(settings):
+        other = threading.Thread(target=lambda: seen.append(live.settings), daemon=True)
+        other.start()
+        other.join(0.2)
+        seen.append("the listener has ended")
+
+    live.on_change(look_from_elsewhere)
+    configured.cluster("failover-limit = 9\n")
+    live.announce()
+    assert live.settings.clusters[0].policy.failover_limit == 9
+    assert seen[0] == "the listener has ended"
