@@ -125,18 +125,6 @@ def first_snapshot(cluster: int) -> Snapshot:
         problems=(),
         routes=Routes(),
         servers=tuple(views),
-        proxies=(),
-        plan=None,
-        in_failover=False,
-        failovers=0,
-        last_failover=None,
-        degraded=False,
-        unprotected_seconds=0.0,
-        writer_seconds=0.0,
-        protected_seconds=0.0,
-        watched_seconds=0.0,
-        ticks=0,
-        tick_seconds=0.0,
     )
 
 

@@ -104,19 +104,19 @@ class Snapshot:
     problems: tuple[Problem, ...]
     routes: Routes
     servers: tuple[ServerView, ...]
-    proxies: tuple[ProxySeen, ...]
-    plan: PlanView | None
-    in_failover: bool
-    failovers: int
-    last_failover: float | None
-    degraded: bool
-    unprotected_seconds: float
-    writer_seconds: float
+    proxies: tuple[ProxySeen, ...] = ()
+    plan: PlanView | None = None
+    in_failover: bool = False
+    failovers: int = 0
+    last_failover: float | None = None
+    degraded: bool = False
+    unprotected_seconds: float = 0.0
+    writer_seconds: float = 0.0
     """Share of watched time with a live writer is writer_seconds / watched_seconds."""
-    protected_seconds: float
-    watched_seconds: float
-    ticks: int
-    tick_seconds: float
+    protected_seconds: float = 0.0
+    watched_seconds: float = 0.0
+    ticks: int = 0
+    tick_seconds: float = 0.0
     """How long the latest look and decision took."""
     events: tuple[Event, ...] = ()
     closed_by: str = ""

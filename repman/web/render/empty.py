@@ -32,18 +32,6 @@ def unobserved(policy: ClusterPolicy) -> Snapshot:
         problems=(Problem("not-observed", Severity.ERROR, _SENTENCE),),
         routes=Routes(),
         servers=tuple(_server(server) for server in policy.servers),
-        proxies=(),
-        plan=None,
-        in_failover=False,
-        failovers=0,
-        last_failover=None,
-        degraded=False,
-        unprotected_seconds=0.0,
-        writer_seconds=0.0,
-        protected_seconds=0.0,
-        watched_seconds=0.0,
-        ticks=0,
-        tick_seconds=0.0,
     )
 
 

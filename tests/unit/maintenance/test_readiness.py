@@ -53,18 +53,6 @@ def published() -> Snapshot:
         problems=(),
         routes=Routes(WRITER),
         servers=tuple(view(address, state) for address, state in STATES.items()),
-        proxies=(),
-        plan=None,
-        in_failover=False,
-        failovers=0,
-        last_failover=None,
-        degraded=False,
-        unprotected_seconds=0.0,
-        writer_seconds=1.0,
-        protected_seconds=1.0,
-        watched_seconds=1.0,
-        ticks=1,
-        tick_seconds=0.01,
     )
 
 

@@ -44,18 +44,6 @@ def cluster(*states: ServerState, writer: str = "h:1") -> Snapshot:
         problems=(),
         routes=Routes(),
         servers=tuple(view(number, state) for number, state in enumerate(states, 1)),
-        proxies=(),
-        plan=None,
-        in_failover=False,
-        failovers=0,
-        last_failover=None,
-        degraded=False,
-        unprotected_seconds=0.0,
-        writer_seconds=0.0,
-        protected_seconds=0.0,
-        watched_seconds=0.0,
-        ticks=1,
-        tick_seconds=0.0,
     )
 
 
