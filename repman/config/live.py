@@ -59,7 +59,7 @@ class Live:
         return self._settings
 
     def on_change(self, listener: Callable[[Settings], None]) -> None:
-        """Call `listener` with the settings whenever they have changed."""
+        """Call `listener` with the settings whenever they have changed; it must not ask here for them itself."""
         self._listeners.append(listener)
 
     def reload(self) -> Settings:

@@ -461,3 +461,14 @@ def test_half_characters_make_no_user(api: Api, body: str) -> None:
     for path in ("/api/clusters/shop/users/add", "/api/monitor/actions/adduser/ann"):
         answer = api.apps[0].test_client().post(path, data=body, headers=headers)
         assert (answer.status_code, answer.text) == (400, "Error in request")
+
+
+def test_who_sees_one_cluster_is_not_told_of_others_that_its_users_see(api: Api) -> None:
+    api.users("add", username="ann", password=SECRET, grants="cluster-grant")
+    api.users("add", username="bob", password=SECRET, grants="db-logs")
+    assert api.post("/api/clusters/other/users/add", shop.ADMIN, username="bob", grants="db").status_code == 200
+    listed = "/api/clusters/shop/users"
+    [bob] = [user for user in api.get(listed, api.bearer("ann", SECRET)).json if user["user"] == "bob"]
+    assert bob["clusters"] == {"shop": ["db-logs"]}
+    [bob] = [user for user in api.get(listed, api.bearer("admin", shop.ADMIN.password)).json if user["user"] == "bob"]
+    assert list(bob["clusters"]) == ["other", "shop"]

@@ -48,7 +48,7 @@ def reload(call: Call) -> Response:
     changing.attempt(live.reload)
     changing.attempt(lambda: forget_outdated(changing.source(call)))
     told = changing.tell(call)
-    names = ["", *(cluster.policy.name for cluster in live.settings.clusters)]
+    names = ["", *(cluster.policy.name for cluster in call.settings().clusters)]
     waiting = sorted({option for name in names for option in live.restart_needed(name)})
     if told.status in ("refused", "failed"):
         return replies.error(409, told.sentence, mistakes=[reason for _, reason in told.refusals])

@@ -39,12 +39,12 @@ def _refusing(view: View) -> View:
 
 def cluster_users(call: Call) -> Response:
     """The users to whom this cluster is open."""
-    return replies.document(render_users(call.house.directory, call.cluster.policy.name))
+    return replies.document(render_users(call.house.directory, call.user, call.cluster.policy.name))
 
 
 def all_users(call: Call) -> Response:
     """Every user."""
-    return replies.document(render_users(call.house.directory))
+    return replies.document(render_users(call.house.directory, call.user))
 
 
 @_refusing
