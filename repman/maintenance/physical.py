@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,15 @@ from repman.maintenance.places import Place
 from repman.maintenance.reach import exact_position
 from repman.maintenance.session import Account, option_file, session
 from repman.maintenance.xbstream import XbstreamInspector, gtid_of
+from repman.orchestrators import template
 
 STREAM = "backup.mbstream"
 _DONE = "completed OK!"
 _PREPARE_MEMORY = "256M"
+_RECOVERY_LOG = "repman-recovery"
+_RECOVERY_WORDS = 1 << 20
+_RESOLVED = "Please restart without --tc-heuristic-recover"
+_PREPARED = re.compile(r"Found (\d+) prepared transaction")
 _POSITIONS = ("xtrabackup_binlog_info", "mariadb_backup_binlog_info")
 
 
@@ -111,6 +117,45 @@ def prepare(course: Course, target: Path) -> str:
             fields = (target / name).read_text().strip().split("\t")
             return gtid_of(fields[2]) if len(fields) > 2 else ""
     return ""
+
+
+def resolve(course: Course, target: Path) -> int:
+    """Roll back what was being committed when prepared files were copied; returns how many transactions that were.
+
+    A replica that applies in parallel prepares transactions that wait for their turn to be written to the binary
+    log; a copy may catch them so, and no server starts on such files alone (MDEV-36025).  They come again by
+    replication, for the copy's position is before them.  Raises JobFailed, also when no server can open the files.
+    """
+    log = target / _RECOVERY_LOG
+    argv = [
+        template.program("mariadbd"),
+        f"--defaults-file={target / 'backup-my.cnf'}",
+        *(["--user=root"] if os.geteuid() == 0 else []),
+        f"--datadir={target}",
+        f"--log-bin={log}",
+        "--server-id=1",
+        "--tc-heuristic-recover=ROLLBACK",
+        "--skip-networking",
+        "--skip-slave-start",
+        f"--socket={course.scratch / 'socket'}",
+        f"--pid-file={course.scratch / 'pid'}",
+        f"--tmpdir={course.scratch}",
+    ]
+    try:
+        with course.programs():
+            course.step(f"opening the files in {target}", stall=3600.0)
+            child = course.start(argv)
+            child.process.wait()
+            course.check()
+            said = child.said(_RECOVERY_WORDS)
+            # It has done its work and ends as if it had failed.
+            if _RESOLVED not in said:
+                raise JobFailed(f"No server can open the files in {target}: {child.tail()}")
+    finally:
+        for left in target.glob(f"{log.name}.*"):
+            left.unlink()
+    found = _PREPARED.search(said)
+    return int(found[1]) if found else 0
 
 
 def disk_usage(directory: Path) -> int:

@@ -259,6 +259,7 @@ class _Reseed:
             stated = physical.prepare(course, place.fresh)
             if beyond(stated, position):
                 raise JobFailed(f"The files are at {stated}, not at {position} as their backup says")
+            undone = physical.resolve(course, place.fresh)
             course.step(f"stopping {self.name}")
             self._destroys()
             place.stop()
@@ -270,8 +271,11 @@ class _Reseed:
         self._await_answer()
         with interruptible(course, self.around.account(self.server), 600.0) as at:
             # Files of a replica hold the position up to which it had applied; those of a writer an old one.
-            if more := beyond(at.value("@@gtid_slave_pos"), position):
+            files = at.value("@@gtid_slave_pos")
+            if more := beyond(files, position):
                 raise JobFailed(f"The files hold {more}, which is more than {position}, as they should")
+            if undone and (less := beyond(position, files)):
+                raise JobFailed(f"The files were copied amid {undone} commits and lack {less}; use another backup")
             settle(at, position)
         return position
 
