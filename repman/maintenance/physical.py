@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ _PREPARE_MEMORY = "256M"
 _RECOVERY_LOG = "repman-recovery"
 _RECOVERY_WORDS = 1 << 20
 _RESOLVED = "Please restart without --tc-heuristic-recover"
+_LOG = re.compile(r"^(?!aria_log\.).+\.\d{6,}$")
 _PREPARED = re.compile(r"Found (\d+) prepared transaction")
 _POSITIONS = ("xtrabackup_binlog_info", "mariadb_backup_binlog_info")
 
@@ -68,9 +70,10 @@ def back_up(
     return Copied(position, (log, offset), version), written
 
 
-def unpack(course: Course, compression: Compression, path: Path, target: Path) -> None:
-    """Lay the files of a backup out in an empty directory.  Raises JobFailed."""
+def unpack(course: Course, compression: Compression, path: Path, size: int, target: Path) -> None:
+    """Lay the files of a backup, `size` bytes, out in an empty directory.  Raises JobFailed."""
     _make(target)
+    require_room(target, size)
     argv = [program("", "mbstream"), "-x", "-C", str(target)]
     archive.expand_into(course, compression, path, argv, f"unpacking the backup to {target}")
 
@@ -82,7 +85,9 @@ def stream(course: Course, account: Account, source: Place, target: Path) -> str
         before = at.value("@@gtid_current_pos")
     inspector = XbstreamInspector()
     with course.programs():
-        course.step(f"copying the files of {account.address} to {target}", disk_usage(source.datadir))
+        size = disk_usage(source.datadir)
+        require_room(target, size)
+        course.step(f"copying the files of {account.address} to {target}", size)
         reader = course.start(command(course, account, source), stdout=subprocess.PIPE)
         writer = course.start([program("", "mbstream"), "-x", "-C", str(target)], stdin=subprocess.PIPE)
         assert reader.process.stdout is not None
@@ -158,11 +163,23 @@ def resolve(course: Course, target: Path) -> int:
     return int(found[1]) if found else 0
 
 
+def require_room(directory: Path, size: int) -> None:
+    """So many bytes fit there: a full disk would stop every server that has its data on it.  Raises JobFailed."""
+    free = shutil.disk_usage(directory).free
+    if size > free:
+        raise JobFailed(
+            f"{directory} has room for {free} bytes, and {size} come, beside the data that are there until these serve: "
+            "make room, or use the logical method"
+        )
+
+
 def disk_usage(directory: Path) -> int:
-    """Bytes below a directory, about."""
+    """Bytes below a directory that a copy of it takes, about: not its binary and relay logs."""
     total = 0
     for path, _, files in os.walk(directory):
         for name in files:
+            if _LOG.match(name):
+                continue
             try:
                 total += os.lstat(os.path.join(path, name)).st_size
             except OSError:

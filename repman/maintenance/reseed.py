@@ -254,7 +254,7 @@ class _Reseed:
                 position = physical.stream(course, self.around.account(writer), source, place.fresh)
             else:
                 path = self.around.catalogue.file(backup)
-                physical.unpack(course, named(backup.compression), path, place.fresh)
+                physical.unpack(course, named(backup.compression), path, backup.data_bytes, place.fresh)
                 position = backup.gtid
             stated = physical.prepare(course, place.fresh)
             if beyond(stated, position):

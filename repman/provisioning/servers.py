@@ -84,9 +84,24 @@ def unprovision(site: Site, server: str, force: bool) -> Reply:
         site.hold(server)
         try:
             site.hands.unprovision(server, DEED_SECONDS)
-        finally:
+        except RepmanError as error:
+            if not _runs(site, server):
+                told = (
+                    f"{name} is stopped and stays held, for some of its data may be gone: {error}. Unprovision it again"
+                )
+                return Reply("failed", told, "incomplete")
             site.give_back(server)
+            raise
+        site.give_back(server)
     return Reply("done", f"{name} is stopped and its data are removed{note}")
+
+
+def _runs(site: Site, server: str) -> bool:
+    """Whether it surely runs: then nothing of its data was removed, for that comes after its end."""
+    try:
+        return site.hands.running(server)
+    except RepmanError:
+        return False
 
 
 def _not_ours(site: Site, snapshot: Snapshot, server: str) -> list[Refusal]:

@@ -367,6 +367,30 @@ def test_a_replica_is_stopped_and_started_over_ssh(world: World, tmp_path: Path)
         refused = api.post(path(replica, "unprovision"))
         assert "onpremise-ssh-unprovision-db-script" in refused.text
         world.healthy()
+        broken = tmp_path / "broken.sh"
+        broken.write_text("exit 3\n")
+        world.restarted(
+            prov_orchestrator="onpremise",
+            sandbox_directory=None,
+            onpremise_ssh=True,
+            onpremise_ssh_port=sshd.port,
+            onpremise_ssh_credential=f"{sshd.access.user}:",
+            onpremise_ssh_private_key=str(sshd.private_key),
+            onpremise_ssh_known_hosts=str(sshd.known_hosts),
+            onpremise_ssh_start_db_script=str(start),
+            onpremise_ssh_unprovision_db_script=str(broken),
+            **world.standard,
+        )
+        api = Api(world)
+        half = api.post(path(replica, "unprovision"))
+        assert "stays held, for some of its data may be gone" in half.text
+        assert not world.alive(replica)
+        view = world.repman.looked().server(replica.address)
+        assert view is not None
+        assert view.held
+        world.repman.ask("hold", replica.address, on=False)
+        done(api.post(path(replica, "start")))
+        world.healthy()
         world.restarted(
             prov_orchestrator="onpremise",
             sandbox_directory=None,

@@ -13,6 +13,7 @@ from repman.config.settings import ClusterSettings, Credential
 from repman.errors import JobCancelled, JobFailed, MonitorDown
 from repman.maintenance.catalogue import Catalogue
 from repman.maintenance.course import Course
+from repman.maintenance.physical import disk_usage, require_room
 from repman.maintenance.readiness import require_restorable, require_spare, writer_of
 from repman.maintenance.reseed import ReseedMethod, reseed
 from repman.maintenance.surroundings import Surroundings
@@ -120,3 +121,13 @@ def test_a_hold_that_cannot_be_ended_is_told_beside_the_reason(tmp_path: Path):
         reseed(job, course, around(tmp_path, published(), ask))
     assert "data are as they were, but db2 is still held" in course.harm
     assert "the monitor does not answer" in course.harm
+
+
+def test_a_copy_that_would_fill_the_disk_is_not_begun(tmp_path: Path):
+    (tmp_path / "shop.ibd").write_bytes(b"x" * 1000)
+    (tmp_path / "binlog.000001").write_bytes(b"x" * 5000)
+    (tmp_path / "aria_log.00000001").write_bytes(b"x" * 16)
+    assert disk_usage(tmp_path) == 1016
+    require_room(tmp_path, disk_usage(tmp_path))
+    with pytest.raises(JobFailed, match="make room"):
+        require_room(tmp_path, 1 << 60)
