@@ -24,7 +24,9 @@ def check_listeners(values: Values, findings: Findings) -> None:
     for one, other in combinations([listener for listener in _LISTENERS if _used(values, *listener)], 2):
         ports = values.whole(one[0]), values.whole(other[0])
         binds = {values.text(one[1]), values.text(other[1])}
-        if ports[0] == ports[1] and (len(binds) == 1 or binds & _WILDCARDS):
+        # The web process tells its plain connections from those with TLS by the port alone.
+        both_web = {one[0], other[0]} == {"http-port", "api-port"}
+        if ports[0] == ports[1] and (both_web or len(binds) == 1 or binds & _WILDCARDS):
             findings.mistake(
                 f"{one[0]} and {other[0]} are both {ports[0]}; there cannot be two at one place, choose another "
                 f"{other[0]}",

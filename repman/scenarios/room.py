@@ -61,8 +61,13 @@ class ScenarioRoom:
         """See `Room`."""
 
     def reload(self, settings: Settings) -> None:
-        """See `Room`."""
+        """See `Room`; traffic of a cluster that is no longer configured ends, its rows stay."""
         self._settings = settings
+        with self._lock:
+            gone = [name for name in self._traffic if settings.cluster(name) is None]
+            ended = [self._traffic.pop(name) for name in gone]
+        for one in ended:
+            one.made.stop(2.0)
 
     def stop(self) -> None:
         """See `Room`."""

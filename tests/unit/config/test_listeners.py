@@ -9,6 +9,7 @@ import pytest
     ("lines", "told"),
     [
         ("api-port = 10001", "http-port and api-port are both 10001"),
+        ('api-port = 10001\napi-bind = "127.0.0.9"', "http-port and api-port are both 10001"),
         ('api-port = 10002\napi-bind = "0.0.0.0"', "api-port and probes-port are both 10002"),
         ('monitoring-ssl-cert = "api.crt"', "monitoring-ssl-cert and monitoring-ssl-key go together"),
         ('monitoring-ssl-key = "api.key"', "monitoring-ssl-cert and monitoring-ssl-key go together"),
