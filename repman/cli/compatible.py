@@ -141,7 +141,8 @@ def bootstrap(client: Client, cluster: str, wanted: str, clean_all: bool, with_p
         if clean_all:
             _call(client, cluster_path(cluster, "actions/replication/cleanup?force=true"), 1)
             click.echo("Replication cleanup done")
-        _call(client, cluster_path(cluster, f"actions/replication/bootstrap/{wanted}"), 2)
+        cleaned = "?clean=true" if clean_all else ""
+        _call(client, cluster_path(cluster, f"actions/replication/bootstrap/{wanted}{cleaned}"), 2)
         click.echo("Replication bootstrap done")
     _print_topology(client, cluster)
 

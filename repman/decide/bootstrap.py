@@ -14,13 +14,15 @@ from repman.model.problem import Refusal
 
 TOPOLOGIES = ("master-slave", "multi-tier-slave")
 """What can be built."""
+_LOST = ("has-replication", "has-data", "has-history")
+"""What a clean bootstrap removes."""
 
 
 def bootstrap(view: View, topology: str, wanted: str = "", clean: bool = False) -> Proposal:
     """Make one server the writer and the others its replicas.
 
     Servers without replication and user data are just wired.  With either it is refused, naming what would be
-    lost, unless `clean`; a healthy cluster is left as it is.
+    lost, unless `clean` or the cluster is there to be tested; a healthy cluster is left as it is.
     """
     if topology not in TOPOLOGIES:
         known = ", ".join(TOPOLOGIES)
@@ -32,7 +34,9 @@ def bootstrap(view: View, topology: str, wanted: str = "", clean: bool = False) 
         sentence = f"{view.name(wanted)} cannot become the writer: it {view.why_left_alone(wanted)}"
         refusals.append(Refusal("candidate-unfit", sentence, wanted))
     if not clean:
-        refusals += _would_be_lost(view)
+        lost = _would_be_lost(view)
+        clean = view.policy.test and any(refusal.code in _LOST for refusal in lost)
+        refusals += [refusal for refusal in lost if not (clean and refusal.code in _LOST)]
     if refusals:
         return Proposal(refusals=tuple(refusals))
     writer = wanted or _first_choice(view)

@@ -153,7 +153,10 @@ def test_exit_codes(served: World, common: list[str], capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == ""
 
 
-def test_bootstrap_from_nothing(served: World, common: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bootstrap_of_servers_with_data(served: World, common: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with served.traffic(1) as traffic:
+        traffic.flows(5)
+    served.healthy()
     assert main(["bootstrap", "--clean-all", *common]) == 0
     out = capsys.readouterr().out
     assert "Replication cleanup done" in out
