@@ -15,12 +15,12 @@ from test_server_reads import of, performance_schema, running, secrets
 
 @pytest.fixture
 def replica(served: World) -> Iterator[Server]:
-    """A replica, which must have no event of its own in the end and stay closed."""
+    """A replica, which must get no event of its own (it may have been the writer once) and stay closed."""
     served.healthy()
     server = served.replicas[0]
     before = own_events(server)
     yield server
-    assert own_events(server) == before == 0
+    assert own_events(server) == before
     assert server.value("@@global.read_only") == 1
     served.restore()
 
