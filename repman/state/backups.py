@@ -45,7 +45,9 @@ class BackupReader:
             known = self._known.get(cluster)
             if known is not None and known[0] == stamp:
                 return known[1]
-            found = tuple(backup for name in sorted(os.listdir(directory)) if (backup := _read(directory / name)))
+            whole = [backup for name in os.listdir(directory) if (backup := _read(directory / name))]
+            # Names tell the second only, and several can begin in one.
+            found = tuple(sorted(whole, key=lambda backup: (backup.number, backup.id)))
         except FileNotFoundError:
             return ()
         except OSError as error:

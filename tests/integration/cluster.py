@@ -41,10 +41,10 @@ class World:
     def serving(self, **options: object) -> Iterator[None]:
         """With the HTTP API, and these options, on every (re)start in the meantime."""
         self.standard = {"http_server": True, "http_port": free_port(), **options}
-        self.restore()
+        self.restore_or_rebuild()
         yield
         self.standard = {}
-        self.restore()
+        self.restore_or_rebuild()
 
     def server(self, address: str) -> Server:
         return next(server for server in self.servers if address in (server.address, server.entry.name))
@@ -159,6 +159,14 @@ class World:
         if self.repman.pid("serve") is None or self.repman.changes != wanted:
             self.restarted()
         self.healthy()
+
+    def restore_or_rebuild(self) -> None:
+        """A healthy cluster for the next tests, also after one that failed and left another behind."""
+        try:
+            self.restore()
+        except AssertionError:
+            print(self.repman.shown())
+            self.rebuild()
 
     def rebuild(self, bootstrap: bool = True) -> None:
         """Three empty servers, and a repman without memories; for tests that leave servers that diverged."""

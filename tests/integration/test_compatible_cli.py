@@ -17,13 +17,9 @@ from repman.cli.compatible import main
 @pytest.fixture(scope="module")
 def served(shared_world: World) -> Iterator[World]:
     """The shared cluster with its API."""
-    ports = {"http_port": free_port(), "api_port": free_port()}
-    shared_world.standard = {"http_server": True, "api_server": True, **ports}
-    shared_world.restore()
-    Api(shared_world)
-    yield shared_world
-    shared_world.standard = {}
-    shared_world.restore()
+    with shared_world.serving(api_server=True, api_port=free_port()):
+        Api(shared_world)
+        yield shared_world
 
 
 @pytest.fixture

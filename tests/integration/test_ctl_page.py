@@ -78,14 +78,10 @@ class Ctl:
 @pytest.fixture(scope="module")
 def served(shared_world: World) -> Iterator[World]:
     """The shared cluster with its API on both ports."""
-    ports = {"http_port": free_port(), "api_port": free_port()}
-    shared_world.standard = {"http_server": True, "api_server": True, "test": True, **ports}
-    shared_world.restore()
-    for port in ports.values():
-        wait_until(lambda port=port: listens(port), 20, "the API")
-    yield shared_world
-    shared_world.standard = {}
-    shared_world.restore()
+    with shared_world.serving(api_server=True, api_port=free_port(), test=True):
+        for port in (shared_world.standard["http_port"], shared_world.standard["api_port"]):
+            wait_until(lambda port=port: listens(port), 20, "the API")
+        yield shared_world
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,16 @@ TOLD = ("text", "desc", "sentence", "error", "detail")
 
 
 @pytest.fixture(scope="module")
-def api(served: World) -> Api:
-    served.healthy()
-    return Api(served)
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A cluster of its own, to which nothing has happened yet."""
+    world = World(tmp_path_factory.mktemp("golden"))
+    try:
+        world.begin()
+        with world.serving():
+            world.healthy()
+            yield Api(world)
+    finally:
+        world.destroy()
 
 
 def equal(value: Any, only_form: bool = False, key: str = "") -> Any:

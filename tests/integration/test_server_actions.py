@@ -197,6 +197,8 @@ def test_a_transaction_that_cannot_be_applied_is_skipped(world: World) -> None:
     assert act(world, replica, "actions/skip-replication-event", 409) == "no-applier-error"
     writer.write("CREATE DATABASE IF NOT EXISTS skipping", "CREATE TABLE skipping.t (id INT PRIMARY KEY)")
     writer.write("INSERT INTO skipping.t VALUES (1), (2)")
+    made = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'skipping'"
+    wait_until(lambda: replica.as_root(made) == ((1,),), 10, "the table")
     wait_until(lambda: replica.as_root("SELECT COUNT(*) FROM skipping.t") == ((2,),), 10, "the rows")
     replica.as_root("SET sql_log_bin=0", "DELETE FROM skipping.t WHERE id = 1")
     writer.write("DELETE FROM skipping.t WHERE id = 1")

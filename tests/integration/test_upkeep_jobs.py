@@ -56,7 +56,9 @@ def test_tables_are_optimized_and_analyzed(served: World, jobs: Jobs) -> None:
     before = {server.address: _own_events(server) for server in served.servers}
     victim = served.replicas[0]
     created = _made(victim)
-    assert jobs.done("optimize", victim).result["tables"] == 2
+    ours = "table_type = 'BASE TABLE' AND table_schema NOT IN ('mysql', 'sys', 'performance_schema')"
+    (tables,) = victim.run(f"SELECT COUNT(*) FROM information_schema.tables WHERE {ours}")[0]
+    assert jobs.done("optimize", victim).result["tables"] == tables >= 2
     assert _made(victim) != created
     jobs.done("analyze", victim)
     answer = jobs.ask("optimize")
