@@ -19,6 +19,8 @@ from simulation.scenarios import BY_NAME, Scenario
 from simulation.simulator import A, Simulation, policy
 from simulation.wishes import WISHES
 
+pytestmark = pytest.mark.slow
+
 QUANTUM = 0.04
 """Coarse, for there are many runs: a round trip takes two of it."""
 ASKED_ONCE = ("bootstrap", "cleanup-and-bootstrap")

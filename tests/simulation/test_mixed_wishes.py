@@ -9,6 +9,8 @@ import pytest
 from repman.model.command import Command, CommandKind
 from simulation.simulator import ADDRESSES, Simulation
 
+pytestmark = pytest.mark.slow
+
 _WISHES = (
     CommandKind.HOLD,
     CommandKind.MAINTENANCE,

@@ -28,6 +28,8 @@ from simulation.oracle import judge
 from simulation.scenarios import BY_NAME
 from simulation.test_simulation import judged
 
+pytestmark = pytest.mark.slow
+
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 

@@ -27,6 +27,8 @@ from repman.web.certificate import PRIVATE, PUBLIC, tls_context
 from . import shop
 from .test_process import free_port, login
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[str]:

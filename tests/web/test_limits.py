@@ -13,6 +13,8 @@ from repman.web.limits import BODY, PATH
 
 from .test_process import Running, running
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["running"]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 

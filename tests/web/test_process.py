@@ -24,6 +24,8 @@ from repman.web import process
 
 from . import shop
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Running:

@@ -25,6 +25,8 @@ from . import shop
 from .conftest import Monitor
 from .test_routes import url
 
+pytestmark = pytest.mark.slow
+
 MARK = "tops3cret"
 """In every secret of these tests."""
 
