@@ -23,7 +23,7 @@ class Backup:
 
     format: int
     id: str
-    """Name of its directory; sorts by time."""
+    """Name of its directory; begins with the second in which it was begun."""
     cluster: str
     method: BackupMethod
     tool: str
