@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from repman.config.build import build
 from repman.config.checks import check
-from repman.config.files import exists
+from repman.config.files import Files, exists
 from repman.config.findings import Findings
 from repman.config.layers import PREFIX, Merged, merge
 from repman.config.settings import Settings, Source
@@ -36,10 +37,11 @@ def load(
     `overrides` are ``name=value`` or ``cluster.name=value``.  Raises ConfigError with every mistake.
     """
     source = source_of(path, overrides, environ)
+    began = time.time_ns()
     merged, findings = read(source.path, source.flags, source.environ)
     if findings.mistakes:
         raise ConfigError(findings.mistakes)
-    return replace(build(merged), source=source), findings.warnings
+    return replace(build(merged), source=source, read_at=began), findings.warnings
 
 
 def source_of(path: Path | None, overrides: Sequence[str], environ: Mapping[str, str]) -> Source:
@@ -52,14 +54,14 @@ def read(
     path: Path | None = None,
     overrides: Sequence[str] = (),
     environ: Mapping[str, str] = os.environ,
-    drafts: Mapping[Path, str] | None = None,
+    files: Files | None = None,
 ) -> tuple[Merged, Findings]:
     """Every setting with its origin, and what is wrong with it; raises ConfigError only without a main file.
 
-    `drafts` are texts of saved files to be read in the place of what is on disk.
+    Without `files` they are read from disk.
     """
     findings = Findings()
-    merged = unsealed(merge(path or _find(environ), overrides, environ, findings, drafts), findings)
+    merged = unsealed(merge(path or _find(environ), overrides, environ, findings, files), findings)
     check(merged, findings)
     return merged, findings
 

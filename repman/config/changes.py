@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repman.config import read
+from repman.config.files import Disk
 from repman.config.findings import Layer
 from repman.config.layers import Merged, Setting, today
 from repman.config.names import current_name, is_known, suggestion
@@ -98,7 +99,7 @@ def change(source: Source, wishes: Sequence[Wish], author: str, now: str) -> Cha
         before, told = read(source.path, source.flags, source.environ)
         drafts = _drafts(datadir, before, wishes, author, now)
         texts = {path: text_of(tables) for path, tables in drafts.items()}
-        after, found = read(source.path, source.flags, source.environ, texts)
+        after, found = read(source.path, source.flags, source.environ, Disk(texts))
         if found.mistakes:
             raise ConfigError(found.mistakes)
         for path, text in texts.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,14 +43,68 @@ class Document:
         return Document(self.entries + other.entries, self.sections + other.sections, self.complete and other.complete)
 
 
-def read_main(path: Path, findings: Findings) -> Document:
+class Disk:
+    """Configuration files as they are on disk; what was read is kept, so that others can read the very same."""
+
+    def __init__(self, drafts: Mapping[Path, str] | None = None) -> None:
+        """`drafts` are texts to be read in the place of what is on disk."""
+        self._drafts = drafts or {}
+        self.texts: dict[str, str] = {}
+        """What the files said, by path."""
+        self.listings: dict[str, list[str]] = {}
+        """What the included directories held, by path."""
+
+    def text(self, path: Path) -> str:
+        """What the file says; raises OSError and UnicodeDecodeError."""
+        read = self._drafts[path] if path in self._drafts else path.read_bytes().decode("utf-8-sig")
+        return self.texts.setdefault(str(path), read)
+
+    def has(self, path: Path) -> bool:
+        """Whether there is such a file."""
+        return path in self._drafts or exists(path)
+
+    def listing(self, directory: Path) -> list[str]:
+        """The paths of what is in the directory; raises OSError and ValueError."""
+        return self.listings.setdefault(str(directory), [str(path) for path in directory.iterdir()])
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Configuration files as somebody else read them from `Disk`."""
+
+    texts: Mapping[str, str] = field(repr=False)
+    listings: Mapping[str, list[str]]
+
+    def text(self, path: Path) -> str:
+        """What the file said; raises FileNotFoundError for one that was not read."""
+        try:
+            return self.texts[str(path)]
+        except KeyError:
+            raise FileNotFoundError(2, "was not there when the configuration was accepted", str(path)) from None
+
+    def has(self, path: Path) -> bool:
+        """Whether the file was read."""
+        return str(path) in self.texts
+
+    def listing(self, directory: Path) -> list[str]:
+        """The paths of what was in the directory; raises FileNotFoundError for one that was not listed."""
+        try:
+            return self.listings[str(directory)]
+        except KeyError:
+            raise FileNotFoundError(2, "was not there when the configuration was accepted", str(directory)) from None
+
+
+Files = Disk | Kept
+
+
+def read_main(path: Path, findings: Findings, files: Files) -> Document:
     """The main file and the directory it includes."""
-    main = read_file(path, Layer.MAIN, findings)
+    main = read_file(path, Layer.MAIN, findings, files)
     document = main
     for entry in main.entries:
         if entry.written == "include" and not entry.section and isinstance(entry.raw, str) and entry.raw.strip():
             directory = path.parent / os.path.expanduser(entry.raw.strip())
-            document += _read_included(directory, path, entry, findings)
+            document += _read_included(directory, path, entry, findings, files)
     return document
 
 
@@ -64,25 +119,26 @@ def exists(path: Path) -> bool:
     return True
 
 
-def _read_included(directory: Path, main: Path, entry: Entry, findings: Findings) -> Document:
+def _read_included(directory: Path, main: Path, entry: Entry, findings: Findings, files: Files) -> Document:
     own = os.path.realpath(main)
     try:
-        names = sorted(name for name in directory.iterdir() if name.suffix == ".toml" and os.path.realpath(name) != own)
+        listed = map(Path, files.listing(directory))
+        names = sorted(name for name in listed if name.suffix == ".toml" and os.path.realpath(name) != own)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         findings.mistake(f"include: cannot list {directory}: {reason}; create it or take the line out", entry.origin)
         return Document(complete=False)
     document = Document()
     for name in names:
-        document += read_file(name, Layer.INCLUDE, findings)
+        document += read_file(name, Layer.INCLUDE, findings, files)
     return document
 
 
-def read_file(path: Path, layer: Layer, findings: Findings) -> Document:
+def read_file(path: Path, layer: Layer, findings: Findings, files: Files) -> Document:
     """The entries of one file; what is wrong with it goes to `findings`."""
     origin = Origin(layer, str(path))
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = files.text(path)
     except OSError as error:
         findings.mistake(f"cannot be read: {error.strerror}; check its name and permissions", origin)
     except UnicodeDecodeError:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from repman.config.files import Document, Entry, exists, read_file, read_main, read_text
+from repman.config.files import Disk, Document, Entry, Files, read_file, read_main
 from repman.config.findings import DEFAULT, Findings, Layer, Origin
 from repman.config.names import current_name, is_known, is_used, suggestion, upstream_options
 from repman.config.option import Kind, Option, Scope, Value
@@ -76,23 +76,24 @@ def merge(
     overrides: Sequence[str],
     environ: Mapping[str, str],
     findings: Findings,
-    drafts: Mapping[Path, str] | None = None,
+    files: Files | None = None,
 ) -> Merged:
     """Read all layers.  Mistakes go to `findings`; the result is as complete as they allow.
 
-    `drafts` are texts of saved files to be read in the place of what is on disk.
+    Without `files` they are read from disk.
     """
-    document = read_main(path, findings)
+    files = files or Disk()
+    document = read_main(path, findings, files)
     sections: dict[str, Origin] = {}
     for name, origin in document.sections:
         sections.setdefault(name, origin)
     given = _Given(findings)
     given.add(document.entries)
-    files = given.by_cluster(sections)
+    of_files = given.by_cluster(sections)
     given.add(_environment(environ, sections, findings))
     given.add(_flags(overrides, sections, findings))
     datadir = Path(str(given.setting(BY_NAME["monitoring-datadir"], "").value))
-    saved = _saved(datadir, sections, findings, drafts or {})
+    saved = _saved(datadir, sections, findings, files)
     outdated = given.add_overrides(saved.entries)
     given.add([entry for entry in saved.entries if not isinstance(entry.raw, dict)])
     merged = Merged(
@@ -104,7 +105,7 @@ def merge(
         },
         sections,
         document.complete and saved.complete,
-        files,
+        of_files,
         outdated,
     )
     _warn_of_unused(saved, merged, findings)
@@ -266,17 +267,14 @@ def _absolute(value: str, origin: Origin) -> str:
     return str((base / os.path.expanduser(value)).absolute())
 
 
-def _saved(datadir: Path, sections: Mapping[str, Origin], findings: Findings, drafts: Mapping[Path, str]) -> Document:
+def _saved(datadir: Path, sections: Mapping[str, Origin], findings: Findings, files: Files) -> Document:
     """What was changed at run time; clusters that are no longer configured are left out."""
     document = Document()
     for name in ("", *sections):
         path = saved_path(datadir, name)
-        if path in drafts:
-            read = read_text(drafts[path], Origin(Layer.SAVED, str(path)), findings)
-        elif exists(path):
-            read = read_file(path, Layer.SAVED, findings)
-        else:
+        if not files.has(path):
             continue
+        read = read_file(path, Layer.SAVED, findings, files)
         # replication-manager keeps what it saved in sections of such names.
         titles = (name, f"saved-{name or 'default'}")
         entries = tuple(replace(entry, section=name) for entry in read.entries if entry.section in titles)

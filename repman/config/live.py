@@ -1,12 +1,15 @@
 """The configuration of a process that goes on while it changes.
 
-Who changes the configuration leaves a mark in the run directory.  Each process compares the mark when it needs
-the settings, which costs one look at a file's status, and reads everything again when there is a new one.
-Options that are not live keep the value they had when the process began.
+Who changes the configuration leaves a mark in the run directory: a file with the texts that were found good.  Each
+process compares the mark when it needs the settings, which costs one look at a file's status, and goes on with those
+texts when there is a new one.  What has been written to the configuration files since is nobody's before it was found
+good in turn, so processes that look at different times go on with the same.  Options that are not live keep the value
+they had when the process began.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
@@ -16,13 +19,18 @@ from pathlib import Path
 
 from repman.config import read
 from repman.config.build import Values, build
+from repman.config.files import Disk, Files, Kept
 from repman.config.layers import Merged, Setting
-from repman.config.settings import Settings
+from repman.config.saved import write_whole
+from repman.config.settings import Settings, Source
 from repman.errors import ConfigError
 
 LOG = logging.getLogger(__name__)
 
 MARK = "configuration"
+
+_COARSE = 20_000_000
+"""Nanoseconds by which a file's time may be behind the clock."""
 
 _Mark = tuple[int, int] | None
 
@@ -35,7 +43,7 @@ class Live:
         self._settings = settings
         self._began = settings.merged
         self._path = f"{settings.service.rundir}/{MARK}"
-        self._mark: _Mark = None
+        self._mark = self._seen_by(settings)
         self._lock = threading.Lock()
         self._listeners: list[Callable[[Settings], None]] = []
 
@@ -53,6 +61,9 @@ class Live:
                 if mark != self._mark:
                     try:
                         self._follow()
+                    except ConfigError as error:
+                        mistakes = "; ".join(error.mistakes)
+                        LOG.error("the changed configuration cannot be used and is not: %s", mistakes)
                     finally:
                         # Only now: until then others wait for the lock, and none goes on with what is outdated.
                         self._mark = mark
@@ -66,15 +77,19 @@ class Live:
         """Read everything now; raises ConfigError with every mistake, and goes on with what was known."""
         with self._lock:
             mark = _status(self._path)
-            try:
-                self._read()
-            finally:
-                self._mark = mark
+            self._read(Disk())
+            self._mark = mark
         return self._settings
 
     def announce(self) -> None:
-        """Tell all processes of this run directory that the configuration has changed; raises ConfigError."""
-        announce(self._settings.service.rundir)
+        """Tell all processes of this run directory to go on with what the files say now.
+
+        Raises ConfigError with every mistake; nobody was told then.
+        """
+        source, files = self._settings.source, Disk()
+        if source is not None:
+            _found_good(source, files)
+        _leave_mark(self._settings.service.rundir, files)
 
     def restart_needed(self, cluster: str = "") -> tuple[str, ...]:
         """The options of the cluster (of the installation for none) that wait for a restart of repman."""
@@ -85,36 +100,44 @@ class Live:
         then = self._began.clusters.get(cluster, now) if cluster else self._began.service
         return tuple(name for name, setting in now.items() if waits(setting, then[name]))
 
+    def _seen_by(self, settings: Settings) -> _Mark:
+        """The mark, if it is older than the settings."""
+        mark = _status(self._path)
+        return mark if mark is not None and mark[1] + _COARSE < settings.read_at else None
+
     def _follow(self) -> None:
         try:
-            self._read()
-        except ConfigError as error:
-            LOG.error("the changed configuration cannot be used and is not: %s", "; ".join(error.mistakes))
+            kept = json.loads(Path(self._path).read_text("utf-8"))
+            files = Kept(kept["texts"], kept["listings"])
+        except (OSError, ValueError, KeyError) as error:
+            raise ConfigError([f"{self._path}: cannot be read: {error}; reload the configuration"]) from error
+        self._read(files)
 
-    def _read(self) -> None:
+    def _read(self, files: Files) -> None:
         source = self._settings.source
         if source is None:
             return
-        merged, findings = read(source.path, source.flags, source.environ)
-        if findings.mistakes:
-            raise ConfigError(findings.mistakes)
+        merged = _found_good(source, files)
         assert self._began is not None
         self._settings = replace(running(merged, self._began), source=source)
         for listener in self._listeners:
             listener(self._settings)
 
 
-def announce(rundir: Path) -> None:
-    """Leave the mark of a changed configuration; raises ConfigError."""
-    draft = rundir / f".{MARK}.{os.getpid()}.{threading.get_ident()}"
+def _found_good(source: Source, files: Files) -> Merged:
+    merged, findings = read(source.path, source.flags, source.environ, files)
+    if findings.mistakes:
+        raise ConfigError(findings.mistakes)
+    return merged
+
+
+def _leave_mark(rundir: Path, files: Disk) -> None:
     try:
         rundir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        draft.write_text("")
-        draft.replace(rundir / MARK)
     except OSError as error:
-        raise ConfigError(
-            [f"{rundir}: cannot be written ({error.strerror}), so nobody is told of the change"]
-        ) from error
+        raise ConfigError([f"{rundir}: cannot be made ({error.strerror}), so nobody is told of the change"]) from error
+    # The texts hold passwords; the file is its owner's alone.
+    write_whole(rundir / MARK, json.dumps({"texts": files.texts, "listings": files.listings}))
 
 
 def waits(now: Setting, then: Setting) -> bool:

@@ -18,6 +18,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -114,7 +115,7 @@ def text_of(tables: Tables) -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Put the text in the place of the file at once and durably, readable by its owner only; raises ConfigError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)

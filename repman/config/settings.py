@@ -162,6 +162,8 @@ class Settings:
     """Every option with its value and where that comes from; None for settings that no file gave."""
     source: Source | None = field(default=None, compare=False)
     """None for settings that no file gave: they stay as they are."""
+    read_at: int = field(default=0, compare=False)
+    """When the files began to be read, nanoseconds since 1970."""
 
     def cluster(self, name: str) -> ClusterSettings | None:
         """That cluster's settings, or None."""

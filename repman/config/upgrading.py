@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from repman.config import read
-from repman.config.files import Entry, read_main
+from repman.config.files import Disk, Entry, read_main
 from repman.config.findings import Findings
 from repman.config.names import current_name, is_known, is_used, suggestion, upstream_options
 from repman.config.option import Scope
@@ -69,7 +69,7 @@ class Report:
 
 def upgrade_report(path: Path, environ: Mapping[str, str]) -> Report:
     """What repman would make of that main file and what it includes."""
-    document = read_main(path, Findings())
+    document = read_main(path, Findings(), Disk())
     lines = tuple(_line(entry) for entry in document.entries if not isinstance(entry.raw, dict))
     given = {line.option for line in lines}
     _, findings = read(path, (), environ)

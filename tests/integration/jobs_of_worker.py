@@ -98,9 +98,12 @@ class Jobs:
 
 @contextlib.contextmanager
 def jobs_at(world: World) -> Iterator[Jobs]:
-    """A healthy cluster with something of everything in it."""
+    """A healthy cluster with something of everything in it, on every server."""
     world.healthy()
     world.writer.write(f"DROP DATABASE IF EXISTS {SCHEMA}", *OBJECTS)
+    aim = world.writer.value("@@gtid_binlog_pos")
+    for replica in world.replicas:
+        assert replica.value(f"MASTER_GTID_WAIT('{aim}', 10)") == 0, replica.entry.name
     jobs = Jobs(world)
     try:
         yield jobs

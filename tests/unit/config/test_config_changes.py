@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import os
 import threading
 import tomllib
 
@@ -217,12 +218,39 @@ def test_a_broken_file_is_not_followed(configured):
     configured.cluster(default='monitoring-rundir = "run"\n')
     live = Live(configured.load()[0])
     configured.write("[Default]\nnonsense = 1\n")
-    live.announce()
+    with pytest.raises(ConfigError, match="nonsense"):
+        live.announce()
     assert live.settings.clusters[0].policy.name == "c1"
     with pytest.raises(ConfigError, match="nonsense"):
         live.reload()
     configured.cluster("failover-limit = 5\n", default='monitoring-rundir = "run"\n')
     assert live.reload().clusters[0].policy.failover_limit == 5
+
+
+def test_who_looks_late_goes_on_with_what_was_found_good(configured):
+    """Not with what stands in the files by then, which nobody has asked for yet."""
+    configured.cluster(default='monitoring-rundir = "run"\n')
+    first, late = Live(configured.load()[0]), Live(configured.load()[0])
+    configured.cluster("failover-limit = 5\n", default='monitoring-rundir = "run"\n')
+    first.announce()
+    for draft in ("nonsense = 1\n", "failover-limit = 6\n"):
+        configured.cluster(draft, default='monitoring-rundir = "run"\n')
+        if "nonsense" in draft:
+            with pytest.raises(ConfigError, match="nonsense"):
+                late.reload()
+        assert late.settings.clusters[0].policy.failover_limit == 5, draft
+    mark = configured.main.parent / "run" / "configuration"
+    os.utime(mark, ns=(0, mark.stat().st_mtime_ns - 10**9))
+    assert Live(configured.load()[0]).settings.clusters[0].policy.failover_limit == 6, "who begins reads the files"
+    assert mark.stat().st_mode & 0o777 == 0o600
+
+
+def test_who_begins_follows_what_was_found_good_while_it_read(configured):
+    configured.cluster(default='monitoring-rundir = "run"\n')
+    loaded = configured.load()[0]
+    configured.cluster("failover-limit = 5\n", default='monitoring-rundir = "run"\n')
+    Live(configured.load()[0]).announce()
+    assert Live(loaded).settings.clusters[0].policy.failover_limit == 5
 
 
 def test_a_cluster_comes_and_goes(configured):

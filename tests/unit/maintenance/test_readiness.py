@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,15 @@ def published() -> Snapshot:
     )
 
 
+@pytest.fixture
+def mariadb_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is installed, as far as who looks for it can see; it is never started."""
+    client = tmp_path / "bin" / "mariadb"
+    client.parent.mkdir()
+    client.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(client.parent), prepend=os.pathsep)
+
+
 def around(tmp_path: Path, seen: Snapshot, ask: object = None) -> Surroundings:
     servers = tuple(each.policy for each in seen.servers)
     credential = Credential("u", "p")
@@ -90,6 +100,7 @@ def test_no_writer_is_said_so(tmp_path: Path):
         writer_of(around(tmp_path, replace(published(), writer="")))
 
 
+@pytest.mark.usefixtures("mariadb_here")
 def test_a_backup_without_its_accounts_is_not_begun_with(tmp_path: Path):
     found = backup("2026-01-01 01:00")
     dump = tmp_path / "dump.sql"
@@ -100,12 +111,14 @@ def test_a_backup_without_its_accounts_is_not_begun_with(tmp_path: Path):
     require_restorable(found, dump)
 
 
+@pytest.mark.usefixtures("mariadb_here")
 def test_a_backup_in_a_compression_that_is_not_here_is_not_begun_with(tmp_path: Path):
     (tmp_path / "accounts.sql").touch()
     with pytest.raises(JobFailed, match="does not know"):
         require_restorable(replace(backup("2026-01-01 01:00"), compression="lz9"), tmp_path / "dump.sql.lz9")
 
 
+@pytest.mark.usefixtures("mariadb_here")
 def test_a_hold_that_cannot_be_ended_is_told_beside_the_reason(tmp_path: Path):
     """The reason, not the monitor's silence, is why the job ended; a cancelled job stays a cancelled one."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from repman.config import load
-from repman.config.live import announce
+from repman.config.live import Live
 from repman.config.settings import ServiceSettings, Settings
 from repman.errors import RepmanError, StateError, WorkerDown
 from repman.model.work import Reply, Request
@@ -117,7 +117,7 @@ def test_a_changed_configuration_reaches_every_room_before_the_next_request(tmp_
     worker.start()
     try:
         path.write_text(text + cluster.replace("db1:3306", "db1:3306,db2:3306"))
-        announce(settings.service.rundir)
+        Live(load(path)[0]).announce()
         assert ask_worker(settings.service.worker_socket, Request("second", "c1"), 5).status == "done"
     finally:
         worker.stop()
