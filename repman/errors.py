@@ -14,11 +14,16 @@
     ├── StateError            history, snapshots or the command socket cannot be used; nothing else is hurt
     ├── MonitorDown           the monitor does not answer on its socket; reads still work
     ├── WorkerDown            the worker does not answer on its socket; jobs and live reads wait for it
+    ├── LinkDown              the process of a link does not answer on its socket; other links go on
     ├── HostError             a host of databases refused, or what was run there failed
     │   └── HostUnreachable   ... because nobody could log in there in time
     ├── LookFailed            a look into a server, or a small act on it, did not succeed; says why and what to do
     ├── JobFailed             a job did not reach its aim; says what it left and what to do
     │   └── JobCancelled      ... because somebody asked it to end
+    ├── LinkRefused           a link of MongoDB clusters cannot do that in its state; nothing was changed
+    ├── LinkFailed            a link stopped: what it was told or found does not let it go on; says what to do
+    │   ├── HistoryLost       ... because the source's oplog no longer holds what it has not read
+    │   └── LinkTaken         ... because another process works on the same link
     └── SandboxError          a local database process could not be made, started or stopped
 
 Classes are named after what the caller can do.  The text of an error tells its reader what to do next.
@@ -97,6 +102,10 @@ class WorkerDown(RepmanError):
     """The worker process does not answer on its socket."""
 
 
+class LinkDown(RepmanError):
+    """The process of a link does not answer on its socket."""
+
+
 class LookFailed(RepmanError):
     """A look into a server, or a small act on it, did not succeed."""
 
@@ -114,6 +123,27 @@ class JobFailed(RepmanError):
 
 class JobCancelled(JobFailed):
     """A job ended because somebody asked for that."""
+
+
+class LinkRefused(RepmanError):
+    """A link cannot do what was asked in the state it is in; nothing was changed."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        self.code = code
+        """One of the codes of `repman.link.link.Link`, from which a dialect makes its own words."""
+        super().__init__(sentence)
+
+
+class LinkFailed(RepmanError):
+    """A link cannot go on."""
+
+
+class HistoryLost(LinkFailed):
+    """The source's oplog no longer holds what the link has not read."""
+
+
+class LinkTaken(LinkFailed):
+    """Another process works on the same link."""
 
 
 class SandboxError(RepmanError):

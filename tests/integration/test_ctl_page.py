@@ -156,20 +156,22 @@ def test_what_is_not_watched_any_more_goes_on(served: World, ctl: Ctl) -> None:
     served.writer.write(
         "CREATE DATABASE IF NOT EXISTS shelf",
         "CREATE TABLE shelf.much (id INT PRIMARY KEY, body LONGTEXT)",
-        "INSERT INTO shelf.much SELECT seq, REPEAT(SHA2(seq, 512), 100) FROM shelf.seq_1_to_10000",
+        "INSERT INTO shelf.much SELECT seq, REPEAT(SHA2(seq, 512), 100) FROM shelf.seq_1_to_100",
     )
-    # Of the writer: a replica may not have all of it yet, and be done in no time.
     argv = ctl.argv("backups", "logical", "--server", served.writer.entry.name)
-    with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ctl.environment
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        first = process.stderr.readline()
-        assert not first.endswith(": done\n")
-        process.send_signal(signal.SIGINT)
-        told = process.stderr.read()
-        assert process.wait(20) == 130, told
+    with contextlib.closing(served.writer.connect(served.writer.application)) as other, other.cursor() as cursor:
+        # The backup waits for this table, so it cannot be done too early.
+        cursor.execute("LOCK TABLES shelf.much WRITE")
+        with subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ctl.environment
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            first = process.stderr.readline()
+            assert not first.endswith(": done\n")
+            process.send_signal(signal.SIGINT)
+            told = process.stderr.read()
+            assert process.wait(20) == 130, told
     assert "it goes on" in told
     job = told.split("jobs cancel ")[1].split()[0]
     assert ctl.read("jobs", "follow", job)["state"] == "done"

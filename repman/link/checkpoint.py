@@ -1,0 +1,264 @@
+"""Where a link keeps what it knows: on the target cluster, and only while it holds the lease there.
+
+``checkpoints`` has one document a link, which says where it is.  ``heartbeats`` has the lease.  ``collections`` has the
+catalogue, ``segments`` how far each part of the clone is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
+
+from repman.errors import LinkTaken
+from repman.link.catalog import Collection, of_document
+from repman.link.connection import Cluster, Document
+from repman.link.stopping import Stopped
+
+LOG = logging.getLogger(__name__)
+
+STALE = 10.0
+"""Seconds without a heartbeat after which others take the lease."""
+_BEAT = 1.0
+_MARGIN = 3.0
+"""Seconds before that at which a holder that cannot renew it stops."""
+_WAIT = 0.5
+
+
+class Lease:
+    """One process works on a link.  The clock is the target's."""
+
+    def __init__(self, target: Cluster, database: str, link: str) -> None:
+        """Nothing is taken before `take`."""
+        self._target, self._database, self._link = target, database, link
+        self.owner = uuid.uuid4().hex
+        self._held_until = 0.0
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.lost = threading.Event()
+        """Somebody else may work on the link: stop at once."""
+
+    def take(self, wait: bool, stop: threading.Event) -> None:
+        """Raises LinkTaken when another process has it (with `wait`: Stopped when told to end), and PyMongoError."""
+        while not self._beat(first=True):
+            if not wait:
+                raise LinkTaken("another process works on this link; stop it first")
+            LOG.warning("detected concurrent process; waiting until it is gone")
+            if stop.wait(_WAIT):
+                raise Stopped
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread.start()
+
+    def give_up(self) -> None:
+        """Let others have it at once."""
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join()
+            try:
+                self._heartbeats.delete_one({"_id": self._link, "owner": self.owner})
+            except PyMongoError as error:
+                LOG.info("the lease could not be given up and will expire: %s", error)
+
+    def require(self) -> None:
+        """Raises LinkTaken when the lease may be another's."""
+        if self.lost.is_set() or time.monotonic() > self._held_until:
+            self.lost.set()
+            raise LinkTaken("the lease on the target could not be renewed; another process may work on this link")
+
+    @property
+    def _heartbeats(self) -> Any:
+        return self._target.database(self._database)["heartbeats"]
+
+    def _keep(self) -> None:
+        while not self._ending.wait(_BEAT):
+            try:
+                if not self._beat():
+                    LOG.error("another process has taken this link over")
+                    self.lost.set()
+                    return
+            except PyMongoError as error:
+                LOG.warning("the lease could not be renewed: %s", error)
+
+    def _beat(self, first: bool = False) -> bool:
+        """Whether it is ours now."""
+        began = time.monotonic()
+        mine: list[Document] = [{"owner": self.owner}]
+        if first:
+            mine += [
+                {"$expr": {"$lt": ["$beat", {"$subtract": ["$$NOW", int(STALE * 1000)]}]}},
+                {"beat": {"$exists": False}},
+                *self._dead(),
+            ]
+        wanted = {"owner": self.owner, "host": socket.gethostname(), "boot": _boot(), "pid": os.getpid()}
+        change = [{"$set": {**wanted, "beat": "$$NOW", "time": {"$toInt": {"$divide": [{"$toLong": "$$NOW"}, 1000]}}}}]
+        change_it = self._heartbeats.find_one_and_update
+        found = change_it({"_id": self._link, "$or": mine}, change, return_document=ReturnDocument.AFTER)
+        if found is None and first:
+            try:
+                # Nobody has it, or somebody has it and keeps it: then there is one with this _id.
+                own = {"_id": self._link, "owner": self.owner}
+                found = change_it(own, change, upsert=True, return_document=ReturnDocument.AFTER)
+            except DuplicateKeyError:
+                return False
+        if found is None:
+            return False
+        self._held_until = began + STALE - _MARGIN
+        return True
+
+    def _dead(self) -> list[Document]:
+        """The present holder, if it was a process of this machine that is gone."""
+        holder = self._heartbeats.find_one({"_id": self._link})
+        if holder is None or (holder.get("host"), holder.get("boot")) != (socket.gethostname(), _boot()):
+            return []
+        return [] if Path(f"/proc/{holder.get('pid')}").exists() else [{"owner": holder["owner"]}]
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+class Checkpoints:
+    """The documents of one link.  Every write is by majority, and only while the lease is held."""
+
+    def __init__(self, target: Cluster, database: str, link: str, lease: Lease) -> None:
+        """Nothing is read or written yet."""
+        self._target, self._name, self._link, self._lease = target, database, link, lease
+
+    @property
+    def _database(self) -> Any:
+        return self._target.database(self._name)
+
+    def load(self) -> Document | None:
+        """What was saved last."""
+        found = self._database.checkpoints.find_one({"_id": self._link})
+        return found["data"] if found is not None else None
+
+    def save(self, data: Document) -> int:
+        """Save it; returns the target's term, in which everything that was written before it is kept as well.
+
+        Raises LinkTaken and PyMongoError.
+        """
+        self._lease.require()
+        reply = self._database.command(
+            {
+                "update": "checkpoints",
+                "updates": [
+                    {
+                        "q": {"_id": self._link},
+                        "u": [{"$set": {"_ts": "$$NOW", "owner": self._lease.owner, "data": {"$literal": data}}}],
+                        "upsert": True,
+                    }
+                ],
+                "writeConcern": {"w": "majority"},
+            }
+        )
+        _require_done(reply)
+        return term_of(reply)
+
+    def barrier(self) -> int:
+        """Have a majority keep what was written until now; returns the target's term.  Raises LinkTaken, PyMongoError."""
+        return self._marked("heartbeats", {"_id": self._link}, {"barrier": True})
+
+    def collections(self) -> Iterator[Collection]:
+        """The catalogue."""
+        for document in self._database.collections.find({"database": {"$exists": True}}, {"copy": 0}):
+            yield of_document(document)
+
+    def keep(self, collection: Collection) -> None:
+        """Keep an entry of the catalogue.  Raises LinkTaken and PyMongoError."""
+        document = collection.document()
+        del document["_id"]
+        self._lease.require()
+        self._database.collections.update_one({"_id": collection.key}, {"$set": document}, upsert=True)
+
+    def forget(self, key: str) -> None:
+        """Take an entry out of the catalogue.  Raises LinkTaken and PyMongoError."""
+        self._lease.require()
+        self._database.collections.delete_one({"_id": key})
+        self._database.segments.delete_many({"collection": key})
+
+    def keep_all(self, collections: list[tuple[Collection, Document]]) -> None:
+        """Keep a catalogue, and that nothing of its collections is copied.  Raises LinkTaken and PyMongoError."""
+        self._lease.require()
+        self._database.collections.delete_many({})
+        for first in range(0, len(collections), 1000):
+            some = [{**each.document(), "copy": copy} for each, copy in collections[first : first + 1000]]
+            self._database.collections.insert_many(some)
+
+    def copies(self) -> dict[str, Document]:
+        """How far the copy of each collection is, by key; nothing for those that were not begun."""
+        return {
+            each["_id"]: each["copy"] for each in self._database.collections.find({}, {"copy": 1}) if "copy" in each
+        }
+
+    def keep_copy(self, key: str, copy: Document) -> int:
+        """Keep how far the copy of a collection is; returns the target's term.  Raises PyMongoError."""
+        return self._marked("collections", {"_id": key}, {"copy": copy})
+
+    def segments(self, key: str) -> list[Document]:
+        """The segments of a collection that were begun, in order."""
+        return list(self._database.segments.find({"collection": key}).sort("number", 1))
+
+    def keep_segment(self, key: str, number: int, changes: Document) -> int:
+        """Keep what is known of a segment; returns the target's term.  Raises PyMongoError."""
+        return self._marked("segments", {"_id": f"{key}/{number}"}, {"collection": key, "number": number, **changes})
+
+    def forget_segments(self, key: str) -> None:
+        """The collection is copied from its beginning.  Raises PyMongoError."""
+        self._database.segments.delete_many({"collection": key})
+
+    def opposite(self) -> list[Collection]:
+        """The catalogue of the way back.  Raises PyMongoError."""
+        return [of_document(each) for each in self._database.opposite.find({})]
+
+    def keep_opposite(self, collections: list[Collection]) -> None:
+        """Keep the catalogue of the way back.  Raises LinkTaken and PyMongoError."""
+        self._lease.require()
+        self._database.opposite.delete_many({})
+        if collections:
+            self._database.opposite.insert_many([each.document() for each in collections])
+
+    def clear(self) -> None:
+        """Forget catalogue and segments: a new run begins.  Raises PyMongoError."""
+        self._lease.require()
+        for name in ("segments", "collections"):
+            self._database.drop_collection(name)
+        self._database.segments.create_index([("collection", 1), ("number", 1)])
+
+    def _marked(self, name: str, query: Document, changes: Document) -> int:
+        self._lease.require()
+        reply = self._database.command(
+            {
+                "update": name,
+                "updates": [{"q": query, "u": {"$set": changes}, "upsert": True}],
+                "writeConcern": {"w": "majority"},
+            }
+        )
+        _require_done(reply)
+        return term_of(reply)
+
+
+def term_of(reply: Document) -> int:
+    """The term in which a write was made; -1 where the reply does not tell (behind mongos)."""
+    moment = reply.get("opTime")
+    return int(moment["t"]) if isinstance(moment, dict) else -1
+
+
+def _require_done(reply: Document) -> None:
+    """A command that wrote nothing answers ok, too.  Raises OperationFailure."""
+    for error in reply.get("writeErrors", ()):
+        raise OperationFailure(error.get("errmsg", ""), error["code"], error)
+    if trouble := reply.get("writeConcernError"):
+        raise OperationFailure(trouble.get("errmsg", ""), trouble.get("code"), trouble)

@@ -1,0 +1,202 @@
+"""One cluster of a link: a client that is set up for copying, and what only concerns the cluster as a whole."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from bson.timestamp import Timestamp
+from pymongo import MongoClient, ReadPreference
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.uri_parser import parse_uri
+from pymongo.write_concern import WriteConcern
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from repman.errors import LinkFailed
+from repman.link.stopping import Stopped
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+MAJORITY = WriteConcern(w="majority")
+ONE = WriteConcern(w=1)
+_CONNECT_MS = 5000
+_SOCKET_MS = 300_000
+_OLDEST = (6, 0)
+_ROLLING = 0.9
+"""Share of its size from which on an oplog may lose its oldest entries."""
+_TRANSIENT = frozenset({6, 7, 43, 89, 91, 175, 189, 237, 262, 264, 290, 365, 9001, 10107, 11600, 11602, 13435, 13436})
+"""Codes of errors that pass: networks, elections, shutdowns, cursors that went with them.  (``error_codes.yml`` of the
+server; 43 is CursorNotFound, 237 CursorKilled, 290 TransactionExceededLifetimeLimitSeconds.)"""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may succeed a little later, without anybody doing anything."""
+    if isinstance(error, OperationFailure):
+        return error.code in _TRANSIENT or any(
+            error.has_error_label(label) for label in ("RetryableWriteError", "TransientTransactionError")
+        )
+    if isinstance(error, InvalidURI | ConfigurationError):
+        return False
+    # What is left are networks that fail, servers that cannot be selected, time-outs.
+    return isinstance(error, PyMongoError)
+
+
+class Cluster:
+    """A replica set, or a sharded cluster behind mongos."""
+
+    def __init__(self, uri: str, name: str, application: str = "pcsm") -> None:
+        """Nothing is opened before `connect`; `name` is what the operator calls it."""
+        self.uri = uri
+        self.name = name
+        self._application = application
+        self._client: MongoClient[Document] | None = None
+        self._seen_time: tuple[float, Timestamp] | None = None
+        self.version: tuple[int, ...] = ()
+        self.identity: object = None
+        """Equal for two connections to the same cluster."""
+
+    @property
+    def client(self) -> MongoClient[Document]:
+        """The client; only between `connect` and `close`."""
+        assert self._client is not None
+        return self._client
+
+    @property
+    def address(self) -> str:
+        """Hosts and ports, comma separated, without credentials; what is unreadable is not shown."""
+        try:
+            nodes = parse_uri(self.uri, validate=False, warn=True)["nodelist"]
+        except PyMongoError:
+            return "?"
+        return ",".join(f"{host}:{port}" for host, port in nodes)
+
+    def connect(self) -> None:
+        """Raises LinkFailed when the cluster cannot be reached, refuses us, is too old, or cannot be replicated."""
+        try:
+            self._client = MongoClient(
+                self.uri,
+                appname=self._application,
+                readPreference="primary",
+                readConcernLevel="majority",
+                w="majority",
+                retryReads=True,
+                retryWrites=True,
+                directConnection=False,
+                connectTimeoutMS=_CONNECT_MS,
+                serverSelectionTimeoutMS=_CONNECT_MS,
+                socketTimeoutMS=_SOCKET_MS,
+                maxPoolSize=100,
+            )
+            hello = self.client.admin.command("hello")
+            self.version = tuple(self.client.server_info()["versionArray"][:3])
+            self._require_cluster(hello)
+            self.identity = self._identity(hello)
+        except PyMongoError as error:
+            raise LinkFailed(f"connect to {self.name} cluster: {_without_credentials(str(error))}") from error
+        if self.version < _OLDEST:
+            told = ".".join(map(str, self.version))
+            raise LinkFailed(f"version check: the {self.name} cluster is MongoDB {told}; 6.0 or newer is needed")
+
+    def _require_cluster(self, hello: Document) -> None:
+        if "setName" not in hello and hello.get("msg") != "isdbgrid":
+            raise LinkFailed(
+                f"connect to {self.name} cluster: {self.address} is a single server: it has no oplog to follow; "
+                "make it a replica set of one member"
+            )
+
+    def _identity(self, hello: Document) -> object:
+        if hello.get("msg") == "isdbgrid":
+            return self.client.config.version.find_one({}, {"clusterId": 1})
+        try:
+            config = self.client.admin.command("replSetGetConfig")["config"]
+            return config["settings"]["replicaSetId"]
+        except OperationFailure:
+            return hello["setName"], tuple(sorted(hello["hosts"]))
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._client is not None:
+            self._client.close()
+
+    def database(self, name: str, write: WriteConcern = MAJORITY) -> Database[Document]:
+        """A database, read on the primary with read concern majority."""
+        return self.client.get_database(
+            name, read_preference=ReadPreference.PRIMARY, read_concern=ReadConcern("majority"), write_concern=write
+        )
+
+    def time(self) -> Timestamp:
+        """The cluster's time now; raises PyMongoError."""
+        return self._time_of(self.client.admin.command("ping"))
+
+    def note(self, text: str) -> Timestamp:
+        """Write a no-op to the oplog, which every change stream gets past; returns its time.  Raises PyMongoError."""
+        reply = self.client.admin.command("appendOplogNote", 1, data={"msg": text})
+        return self._time_of(reply)
+
+    def _time_of(self, reply: Document) -> Timestamp:
+        if "$clusterTime" in reply:
+            moment: Timestamp = reply["$clusterTime"]["clusterTime"]
+        else:
+            moment = reply["operationTime"]
+        self._seen_time = (time.monotonic(), moment)
+        return moment
+
+    def last_seen_time(self) -> Timestamp | None:
+        """The newest time that was heard of, without asking the cluster."""
+        return self._seen_time[1] if self._seen_time is not None else None
+
+    def oplog_begins(self) -> Timestamp | None:
+        """The oldest entry of the oplog once it has begun to forget; None before, behind mongos, or without the right.
+
+        Raises PyMongoError.
+        """
+        local = self.client.local
+        try:
+            stats = local.command("collStats", "oplog.rs")
+            if stats["size"] < _ROLLING * stats["maxSize"]:
+                return None
+            first = local["oplog.rs"].find_one({}, {"ts": 1}, sort=[("$natural", 1)])
+        except OperationFailure:
+            return None
+        return first["ts"] if first is not None else None
+
+    def block_writes(self, on: bool) -> None:
+        """Keep clients from writing, or no longer; raises PyMongoError."""
+        self.client.admin.command({"setUserWriteBlockMode": 1, "global": on})
+
+
+def patiently(call: Callable[[], T], stop: threading.Event, seconds: float = float("inf")) -> T:
+    """What `call` returns; errors that pass are waited out.
+
+    Raises Stopped when told to end, and after `seconds` of nothing but errors the last of them.
+    """
+
+    def passes(error: BaseException) -> bool:
+        return is_transient(error) and not stop.is_set()
+
+    def pause(seconds: float | None) -> None:
+        stop.wait(seconds)
+
+    attempts = Retrying(
+        retry=retry_if_exception(passes),
+        stop=stop_after_delay(seconds),
+        wait=wait_exponential(multiplier=0.1, max=2.0),
+        sleep=pause,
+        reraise=True,
+    )
+    try:
+        return attempts(call)
+    except PyMongoError as error:
+        if stop.is_set() and is_transient(error):
+            raise Stopped from error
+        raise
+
+
+def _without_credentials(text: str) -> str:
+    return re.sub(r"//[^@/\s]*@", "//***@", text)

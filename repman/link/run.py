@@ -1,0 +1,218 @@
+"""The work of a link between its states: prepare, clone, replicate; each from where it was broken off."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from bson.timestamp import Timestamp
+from pymongo.errors import PyMongoError
+
+from repman.errors import LinkFailed
+from repman.link import listing
+from repman.link.catalog import Catalog, Collection
+from repman.link.checkpoint import Checkpoints
+from repman.link.clone import Clone, Progress
+from repman.link.connection import Cluster, patiently
+from repman.link.ddl import Definitions
+from repman.link.frontier import Frontier, Place
+from repman.link.options import BuildIndexes
+from repman.link.record import Record
+from repman.link.replication import Replication
+from repman.link.status import Phase
+from repman.link.stopping import AnyOf, Every, Stopped
+from repman.link.writing import Terms
+
+LOG = logging.getLogger(__name__)
+
+_SAVE_EVERY = 1.0
+
+
+class Rewound(Exception):
+    """The target's primary changed before a majority had what was written: go on from the last checkpoint."""
+
+
+class Run:
+    """Works on one record until it is told to stop.  What it has come to can be read at any time."""
+
+    def __init__(self, source: Cluster, target: Cluster, checkpoints: Checkpoints, record: Record) -> None:
+        """Nothing is done yet."""
+        self.source, self.target = source, target
+        self.checkpoints = checkpoints
+        self.record = record
+        self.catalog = Catalog(checkpoints.keep, checkpoints.forget, record.options.remap)
+        self.catalog.load(checkpoints.collections())
+        self.progress = Progress(record.total_bytes, record.copied_bytes)
+        self.frontier: Frontier | None = None
+        self.replication: Replication | None = None
+        self.stop = threading.Event()
+        """End in order: what was read is applied first."""
+        self.abort = threading.Event()
+        """End at once."""
+        self.paused_itself = False
+        """It was to be paused once the target is consistent, and is."""
+
+    def work(self) -> None:
+        """Go on until told to stop.  Raises LinkFailed, HistoryLost, LinkTaken and PyMongoError."""
+        both = AnyOf(self.stop, self.abort)
+        try:
+            if self.record.phase is Phase.PREPARING:
+                self._prepare(both)
+            if self.record.phase is Phase.CLONING:
+                self._clone(both)
+            while not both.is_set():
+                try:
+                    self._replicate()
+                except Rewound:
+                    LOG.warning("the target's primary changed; replication goes on from the last checkpoint")
+        except Stopped:
+            return
+
+    @property
+    def place(self) -> Place | None:
+        """Up to where everything is applied."""
+        return self.frontier.place if self.frontier is not None else self.record.place
+
+    def copied(self) -> tuple[int, int]:
+        """Bytes that are copied, and that there are."""
+        with self.progress.lock:
+            done, total = self.progress.copied_bytes, self.progress.total_bytes
+        if self.record.copied_at is not None:
+            return done, done
+        return done, max(done, total)
+
+    def save(self) -> None:
+        """Keep the record as it is now, in all but the place in the stream.  Raises LinkTaken and PyMongoError."""
+        self.record.copied_bytes, self.record.total_bytes = self.copied()
+        self.checkpoints.save(self.record.document())
+
+    def _prepare(self, stop: threading.Event) -> None:
+        """Make empty collections.  Begins anew after a crash: nothing is lost by that."""
+        options = self.record.options
+        self.record.started_at = patiently(self.source.time, stop)
+        patiently(self.checkpoints.clear, stop)
+        self.catalog.clear()
+        listed_at = self.record.started_at
+        listed = listing.list_source(self.source, options.selection, stop)
+        collections = [each.collection for each in listed]
+        # Views last: they may be of collections that are made now.
+        collections.sort(key=lambda each: each.is_view)
+        before = options.build_indexes is BuildIndexes.BEFORE_DATA_COPY
+        self.catalog.load(iter(collections))
+        listing.prepare_target(self.target, self.catalog, collections, before, stop)
+        kept = [self.catalog.get(each.collection.key) or each.collection for each in listed]
+        sizes = [{"bytes": each.bytes, "count": each.count, "done": False, "size": 0} for each in listed]
+        patiently(lambda: self.checkpoints.keep_all(list(zip(kept, sizes, strict=True))), stop)
+        with self.progress.lock:
+            self.progress.total_bytes, self.progress.copied_bytes = sum(each.bytes for each in listed), 0
+        self.record.listed_at = listed_at
+        self.record.phase = Phase.CLONING
+        patiently(self.save, stop)
+
+    def _clone(self, stop: threading.Event) -> None:
+        began = time.monotonic()
+        saver = Every(_SAVE_EVERY, partial(_quietly, self.save), "checkpoint")
+        try:
+            self._cloner().run(stop)
+        finally:
+            saver.end()
+        self.record.copied_at = patiently(self.source.time, stop)
+        self.record.place = Place(self._started_at)
+        self.record.phase = Phase.CATCHING_UP
+        patiently(self.save, stop)
+        LOG.info("Clone completed in %.0fs", time.monotonic() - began)
+
+    def _cloner(self) -> Clone:
+        return Clone(self.source, self.target, self.catalog, self.checkpoints, self.record.options, self.progress)
+
+    @property
+    def _started_at(self) -> Timestamp:
+        assert self.record.started_at is not None
+        return self.record.started_at
+
+    def _replicate(self) -> None:
+        record, terms, ending = self.record, Terms(), threading.Event()
+        both = AnyOf(self.stop, self.abort)
+        for key, copy in patiently(self.checkpoints.copies, both).items():
+            broken_off = self.catalog.get(key)
+            if not copy["done"] and broken_off is not None:
+                patiently(partial(self.copy, broken_off), both)
+        assert record.place is not None
+        self.frontier = Frontier(record.place, record.events_applied, record.events_applied)
+        definitions = Definitions(
+            self.source,
+            self.target,
+            self.catalog,
+            record.options.selection,
+            record.listed_at or self._started_at,
+            self,
+            record.options.refuse_renames_out,
+        )
+        rewound: list[bool] = []
+
+        def keep() -> None:
+            if not rewound and not self._keep_place(terms):
+                rewound.append(True)
+                ending.set()
+
+        self.replication = Replication(
+            self.source, self.target, self.catalog, definitions, self.frontier, terms, record.options
+        )
+        saver = Every(_SAVE_EVERY, partial(_quietly, keep), "checkpoint")
+        try:
+            self.replication.run(self.stop, AnyOf(self.abort, ending))
+        finally:
+            saver.end()
+        if rewound or not patiently(lambda: self._keep_place(terms), self.abort):
+            raise Rewound
+
+    def _keep_place(self, terms: Terms) -> bool:
+        """Keep how far replication is; False when what was written may be lost.  Raises LinkTaken and PyMongoError."""
+        assert self.frontier is not None
+        place, applied = self.frontier.place, self.frontier.applied
+        if not terms.kept_by(self.checkpoints.barrier()):
+            return False
+        if place == self.record.place:
+            return True
+        self.record.place = place
+        self.record.events_read, self.record.events_applied = self.frontier.read, applied
+        if self.record.phase is Phase.CATCHING_UP and self.record.consistent:
+            self.record.phase = Phase.REPLICATING
+            LOG.info("Initial Sync completed")
+            if self.record.options.pause_on_initial_sync:
+                self.paused_itself = True
+                self.stop.set()
+        self.save()
+        return True
+
+    def announce(self, key: str) -> None:
+        """The collection of that key is to be copied, also if a crash comes in between.  Raises PyMongoError."""
+        self.checkpoints.keep_copy(key, {"bytes": 0, "count": 0, "done": False, "size": 0})
+
+    def copy(self, collection: Collection) -> None:
+        """Copy one collection as it is now, while all others go on.  Raises Stopped, LinkFailed and PyMongoError."""
+        listing.recreate(self.target, self.catalog, collection)
+        self.checkpoints.forget_segments(collection.key)
+        self.announce(collection.key)
+        # A clone of its own: its bytes are no part of the first one's progress.
+        alone = Clone(
+            self.source,
+            self.target,
+            self.catalog,
+            self.checkpoints,
+            replace(self.record.options, build_indexes=BuildIndexes.AFTER_DATA_COPY),
+            Progress(),
+        )
+        alone.run(AnyOf(self.abort, self.stop), only=collection.key)
+
+
+def _quietly(call: Callable[[], None]) -> None:
+    """What fails now is tried again a little later; until then more has to be done anew after a crash."""
+    try:
+        call()
+    except (PyMongoError, LinkFailed) as error:
+        LOG.warning("no checkpoint could be written: %s", error)
