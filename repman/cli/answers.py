@@ -10,6 +10,7 @@ import requests
 from repman.cli.exits import NotAuthorised, UsageFailure
 from repman.errors import (
     ConfigError,
+    LinkDown,
     MonitorDown,
     Refused,
     RepmanError,
@@ -35,6 +36,8 @@ def check(answer: requests.Response) -> None:
         raise NotAuthorised(f"{told}{_missing_grant(answer)}")
     if code == 409 or told in _NO_WRITER or fields.get("available") is False:
         raise Refused(_refusals(fields, told))
+    if fields.get("code") == "link-down":
+        raise LinkDown(told)
     if code == 503 and "Retry-After" not in answer.headers:  # with it, somebody is busy and nobody down
         raise WorkerDown(told) if "worker" in told.lower() else MonitorDown(told)
     if "no cluster" in told.lower():

@@ -19,6 +19,7 @@ from rich.table import Table
 from repman.config import read
 from repman.config.findings import Findings
 from repman.config.layers import Merged, Setting
+from repman.config.sections import in_words, link_of, link_section
 from repman.config.upgrading import Fate, Line, upgrade_report
 from repman.errors import ConfigError
 
@@ -49,8 +50,10 @@ def check(config: ConfigPath = None, overrides: Overrides = None) -> None:
     if findings.mistakes:
         _fail(findings.mistakes)
     servers = sum(len(_items(settings["db-servers-hosts"])) for settings in merged.clusters.values())
+    links = f"links: {len(merged.links)}, " if merged.links else ""
     typer.echo(
-        f"{merged.path}: good; clusters: {len(merged.clusters)}, servers: {servers}, warnings: {len(findings.warnings)}"
+        f"{merged.path}: good; clusters: {len(merged.clusters)}, servers: {servers}, {links}"
+        f"warnings: {len(findings.warnings)}"
     )
 
 
@@ -59,6 +62,7 @@ def show(
     config: ConfigPath = None,
     overrides: Overrides = None,
     cluster: Annotated[str, typer.Option(help="Show that cluster only.")] = "",
+    link: Annotated[str, typer.Option(help="Show that link only.")] = "",
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -67,8 +71,9 @@ def show(
     if cluster and cluster not in merged.clusters:
         known = ", ".join(merged.clusters) or "none"
         _fail([f"there is no cluster {cluster}; configured: {known}", *findings.mistakes])
-    parts: dict[str, Mapping[str, Setting]] = {} if cluster else {"": merged.service}
-    parts |= {name: merged.clusters[name] for name in merged.clusters if cluster in ("", name)}
+    if link and link not in merged.links:
+        _fail([f"there is no link {link}; configured: {', '.join(merged.links) or 'none'}", *findings.mistakes])
+    parts = _parts(merged, cluster, link)
     if as_json:
         typer.echo(json.dumps(_document(parts, origin), indent=2))
     else:
@@ -128,18 +133,28 @@ def _items(setting: Setting) -> tuple[str, ...]:
     return setting.value if isinstance(setting.value, tuple) else ()
 
 
+def _parts(merged: Merged, cluster: str, link: str) -> dict[str, Mapping[str, Setting]]:
+    """The sections to show, by name: all, or what is wished."""
+    parts: dict[str, Mapping[str, Setting]] = {} if cluster or link else {"": merged.service}
+    parts |= {name: merged.clusters[name] for name in merged.clusters if cluster == name or not (cluster or link)}
+    parts |= {link_section(name): merged.links[name] for name in merged.links if link == name or not (cluster or link)}
+    return parts
+
+
 def _document(parts: Mapping[str, Mapping[str, Setting]], origin: bool) -> dict[str, object]:
     def one(setting: Setting) -> object:
         value = setting.option.shown(setting.value)
         return {"value": value, "origin": setting.given_by} if origin else value
 
     shown = {part: {name: one(setting) for name, setting in settings.items()} for part, settings in parts.items()}
-    clusters = {name: values for name, values in shown.items() if name}
-    return {"service": shown[""], "clusters": clusters} if "" in shown else {"clusters": clusters}
+    clusters = {name: values for name, values in shown.items() if name and not link_of(name)}
+    links = {link: values for name, values in shown.items() if (link := link_of(name))}
+    service = {"service": shown[""]} if "" in shown else {}
+    return {**service, "clusters": clusters, "links": links}
 
 
 def _table(name: str, settings: Mapping[str, Setting], origin: bool) -> Table:
-    table = Table("option", "value", title=f"cluster {name}" if name else "installation", title_justify="left")
+    table = Table("option", "value", title=in_words(name) if name else "installation", title_justify="left")
     if origin:
         table.add_column("origin", overflow="fold")
     for setting in settings.values():

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from repman.cli import (
     ctl_jobs,
+    ctl_links,
     ctl_reads,
     ctl_servers,
     ctl_services,
@@ -54,6 +55,7 @@ app.add_typer(ctl_tests.app, name="tests")
 app.add_typer(ctl_tests.traffic, name="traffic")
 app.add_typer(ctl_services.app, name="services")
 app.add_typer(ctl_services.proxies, name="proxies")
+app.add_typer(ctl_links.app, name="link")
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """Exit codes of every command, and the errors that only the command line knows.
 
-0 done, 1 failed, 2 usage or configuration, 3 refused, 4 monitor, worker or API unreachable, 5 not authorised,
+0 done, 1 failed, 2 usage or configuration, 3 refused, 4 monitor, worker, link or API unreachable, 5 not authorised,
 130 stopped with Ctrl-C
 """
 
@@ -10,6 +10,7 @@ from enum import IntEnum
 
 from repman.errors import (
     ConfigError,
+    LinkDown,
     MonitorDown,
     Refused,
     RepmanError,
@@ -29,7 +30,7 @@ class ExitCode(IntEnum):
     REFUSED = 3
     """A guard said no; nothing was changed."""
     UNREACHABLE = 4
-    """The monitor, the worker or the API does not answer."""
+    """The monitor, the worker, a link or the API does not answer."""
     UNAUTHORISED = 5
     """Wrong credentials, or a grant is missing."""
     INTERRUPTED = 130
@@ -61,6 +62,7 @@ _CODES: tuple[tuple[type[RepmanError], ExitCode], ...] = (
     (AlreadyRunning, ExitCode.REFUSED),
     (MonitorDown, ExitCode.UNREACHABLE),
     (WorkerDown, ExitCode.UNREACHABLE),
+    (LinkDown, ExitCode.UNREACHABLE),
     (ApiUnreachable, ExitCode.UNREACHABLE),
     (NotAuthorised, ExitCode.UNAUTHORISED),
 )

@@ -29,7 +29,7 @@ class Mount:
 
 
 MOUNTS = (
-    Mount("serve", "repman.cli.serve", "Run repman: monitor, probes, worker and web, supervised.", "serve"),
+    Mount("serve", "repman.cli.serve", "Run repman: monitor, probes, worker, links and web, supervised.", "serve"),
     Mount("monitor", "repman.cli.serve", "Run the monitor alone: the process that acts.", "monitor"),
     Mount("probes", "repman.cli.serve", "Run the process that answers health checks.", "probes"),
     Mount("worker", "repman.cli.serve", "Run the process that does jobs and live reads.", "worker"),
@@ -39,6 +39,7 @@ MOUNTS = (
     Mount("keygen", "repman.cli.secrets", "Make the key that encrypts secrets in configuration files.", "keygen"),
     Mount("password", "repman.cli.secrets", "Encrypt a secret for a configuration file.", "password"),
     Mount("decrypt", "repman.cli.secrets", "Show the secret behind its encrypted form.", "decrypt"),
+    Mount("link", "repman.cli.link", "Replicate from one MongoDB cluster to another."),
     Mount("sandbox", "repman.cli.sandbox", "Database servers as local processes."),
 )
 

@@ -1,7 +1,8 @@
 """Keeps a few child processes alive, and ends with them.
 
 It knows nothing of what they do.  A child that dies is started again at once, and later and later when it
-keeps dying.  Children run in sessions of their own, so that a signal from the terminal reaches the supervisor
+keeps dying.  Which children there are may change: one that is wanted no more is ended, one that is wanted otherwise is
+ended and started anew, and nobody waits for either.  Children run in sessions of their own, so that a signal from the terminal reaches the supervisor
 alone and the order of stopping is kept.
 """
 
@@ -16,12 +17,15 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from repman.clock import Clock, SystemClock
 
 SUPERVISOR_VARIABLE = "REPMAN_SUPERVISOR"
 """Environment variable that tells a child which process it must not outlive."""
 
+_LOOK = 1.0
+"""Seconds between looks whether other children are wanted, while nothing else happens."""
 _PR_SET_PDEATHSIG = 1
 _log = logging.getLogger(__name__)
 
@@ -34,6 +38,10 @@ class ChildSpec:
     argv: tuple[str, ...]
     grace: float = 5.0
     """Seconds between asking it to end and killing it."""
+    group: str = ""
+    """Neighbours of one group are ended together; without one a child is ended alone."""
+    made_for: object = field(default=None, repr=False)
+    """What it was told by other ways than its arguments: when that changes, it has to start anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +66,18 @@ class _Child:
     started: float = 0.0
     deaths: int = 0
     due: float = 0.0
+    wanted: ChildSpec | None = None
+    """What it should be; None: nothing, it is being ended."""
+    kill_at: float | None = None
+    """When one that was asked to end is killed."""
 
 
 @dataclass(slots=True)
 class Supervisor:
     """The children, in the order in which they are started; they are stopped in the reverse order."""
 
-    specs: Sequence[ChildSpec]
+    wanted: Callable[[], Sequence[ChildSpec]]
+    """Which children there should be now; asked at every turn, so it must not take long."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     backoff: Backoff = Backoff()
     clock: Clock = field(default_factory=SystemClock)
@@ -76,7 +89,6 @@ class Supervisor:
 
     def start(self) -> None:
         """Start every child.  For the main thread only: children end with the thread that made them."""
-        self._children = [_Child(spec) for spec in self.specs]
         self.turn()
 
     def pids(self) -> dict[str, int]:
@@ -84,37 +96,74 @@ class Supervisor:
         return {child.spec.name: child.process.pid for child in self._children if child.process}
 
     def turn(self) -> float:
-        """Notice deaths, start what is due; returns the seconds until the next start is due, or an hour."""
-        for child in self._children:
+        """Notice deaths, end what is not wanted, start what is due; returns the seconds until more is due, or an hour."""
+        self._adopt(self.wanted())
+        for child in list(self._children):
             if child.process is not None and child.process.poll() is not None:
                 self._bury(child)
-            if child.process is None and child.due <= self.clock.now():
+            if child.process is not None and child.kill_at is not None and child.kill_at <= self.clock.now():
+                self._kill(child)
+            if child.process is None and child.wanted is None:
+                self._children.remove(child)
+            elif child.process is None and child.due <= self.clock.now():
                 self._spawn(child)
-        waits = [child.due - self.clock.now() for child in self._children if child.process is None]
+        now = self.clock.now()
+        waits = [child.due - now for child in self._children if child.process is None]
+        waits += [child.kill_at - now for child in self._children if child.kill_at is not None]
         return max(0.0, min(waits, default=3600.0))
 
     def stop(self) -> None:
-        """End the children one after the other, last started first; kill one that outlives its grace."""
-        for child in reversed(self._children):
-            if child.process is None:
-                continue
-            child.process.terminate()
-            try:
-                child.process.wait(child.spec.grace)
-            except subprocess.TimeoutExpired:
-                _log.warning(
-                    "killed child=%s reason=still there %.0f s after SIGTERM",
-                    child.spec.name,
-                    child.spec.grace,
-                )
-                child.process.kill()
-                child.process.wait()
-            _log.info("stopped child=%s pid=%d", child.spec.name, child.process.pid)
-            self.on_death(child.spec.name, child.process.pid)
-            child.process = None
+        """End the children one group after the other, last started first; kill one that outlives its grace."""
+        alive = [child for child in reversed(self._children) if child.process is not None]
+        for _, group in groupby(alive, key=lambda child: child.spec.group or child.spec.name):
+            ending = list(group)
+            for child in ending:
+                self._ask_to_end(child)
+            for child in ending:
+                self._await_end(child)
         self._children = []
 
+    def _await_end(self, child: _Child) -> None:
+        assert child.process is not None
+        assert child.kill_at is not None
+        try:
+            child.process.wait(max(0.0, child.kill_at - self.clock.now()))
+        except subprocess.TimeoutExpired:
+            self._kill(child)
+        self._bury(child)
+
+    def _adopt(self, wanted: Sequence[ChildSpec]) -> None:
+        known = {child.spec.name: child for child in self._children}
+        self._children = [known.pop(spec.name) if spec.name in known else _Child(spec) for spec in wanted]
+        for child, spec in zip(self._children, wanted, strict=True):
+            child.wanted = spec
+        # Those that are left end after all that is wanted was started, and first when everything ends.
+        for child in known.values():
+            child.wanted = None
+            self._children.append(child)
+        for child in self._children:
+            if child.wanted != child.spec:
+                if child.process is not None:
+                    self._ask_to_end(child)
+                else:
+                    # It died as what it was: nothing is known of what it is to be.
+                    child.deaths, child.due = 0, 0.0
+
+    def _ask_to_end(self, child: _Child) -> None:
+        assert child.process is not None
+        if child.kill_at is None:
+            child.process.terminate()
+            child.kill_at = self.clock.now() + child.spec.grace
+
+    def _kill(self, child: _Child) -> None:
+        assert child.process is not None
+        told = "killed child=%s reason=still there %.0f s after SIGTERM"
+        _log.warning(told, child.spec.name, child.spec.grace)
+        child.process.kill()
+        child.process.wait()
+
     def _spawn(self, child: _Child) -> None:
+        child.spec = child.wanted or child.spec
         environment = {**self.environment, SUPERVISOR_VARIABLE: str(os.getpid())}
         child.started = self.clock.now()
         try:
@@ -131,6 +180,10 @@ class Supervisor:
         pid, code = child.process.pid, child.process.returncode
         child.process = None
         self.on_death(child.spec.name, pid)
+        if child.kill_at is not None:
+            _log.info("stopped child=%s pid=%d", child.spec.name, pid)
+            child.kill_at, child.deaths, child.due = None, 0, 0.0
+            return
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         self._dead(child, f"pid={pid} {how}")
 
@@ -173,7 +226,7 @@ def run(supervisor: Supervisor) -> None:
         supervisor.start()
         try:
             while True:
-                came = wait(supervisor.turn())
+                came = wait(min(_LOOK, supervisor.turn()))
                 if signal.SIGHUP in came:
                     _log.info("SIGHUP noted: the configuration is read again; log files are reopened by themselves")
                     supervisor.on_hangup()

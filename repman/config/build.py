@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from repman.config.build_backup import backups
+from repman.config.build_link import link
 from repman.config.build_provisioning import ssh
 from repman.config.findings import DEFAULT, Layer, Origin
 from repman.config.layers import Merged, Setting
@@ -72,7 +73,8 @@ class Values:
 def build(merged: Merged) -> Settings:
     """The settings; `merged` has passed all checks."""
     clusters = tuple(_cluster(name, Values(settings)) for name, settings in merged.clusters.items())
-    return Settings(_service(Values(merged.service)), clusters, merged)
+    links = tuple(link(name, Values(settings)) for name, settings in merged.links.items())
+    return Settings(_service(Values(merged.service)), clusters, links, merged)
 
 
 def _service(values: Values) -> ServiceSettings:

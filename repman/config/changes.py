@@ -83,6 +83,7 @@ def wished_option(name: str, scope: Scope) -> Option:
         where = {
             Scope.SERVER: "one for the whole installation; change it with /api/clusters/settings/actions/...",
             Scope.CLUSTER: "one of a cluster; change it with /api/clusters/<cluster>/settings/actions/...",
+            Scope.LINK: "one of a link; change it in the configuration file, in [links.<name>], and reload",
         }[option.scope]
         raise UnknownSetting([f"{option.name} is {where}"])
     return option

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from repman.config.build import Values
 from repman.config.checks_accounts import check_accounts
 from repman.config.checks_backup import check_backups
+from repman.config.checks_link import check_link, check_links_of_all
 from repman.config.checks_listeners import check_listeners
 from repman.config.checks_provisioning import check_provisioning
 from repman.config.checks_servers import check_servers, check_servers_of_all
@@ -37,7 +38,7 @@ def check(merged: Merged, findings: Findings) -> None:
     _inert(service, findings)
     _service(service, findings)
     check_accounts(service, findings)
-    if not merged.clusters and merged.complete:
+    if not merged.clusters and not merged.links and merged.complete:
         findings.mistake(
             f"{merged.path}: no cluster is configured; add a section such as [cluster1] with db-servers-hosts, "
             "db-servers-credential and replication-credential"
@@ -52,6 +53,11 @@ def check(merged: Merged, findings: Findings) -> None:
         for relation in _RELATIONS:
             relation(Checked(name, merged.sections[name], values, findings))
     check_servers_of_all({name: Values(settings) for name, settings in merged.clusters.items()}, findings)
+    links = {name: Values(settings) for name, settings in merged.links.items()}
+    if merged.complete:
+        for name, values in links.items():
+            check_link(name, merged.link_sections[name], values, findings)
+    check_links_of_all(links, service, findings)
 
 
 def _inert(values: Values, findings: Findings) -> None:

@@ -10,13 +10,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from repman.config.findings import Findings, Layer, Origin
+from repman.config.sections import LINKS, is_reserved, link_section
 
 _HEADER = re.compile(r"\s*\[\s*(\"[^\"]*\"|'[^']*'|[^\[\]]+?)\s*\]")
+_QUOTES = re.compile(r"[\"']|\s+(?=\.)|(?<=\.)\s+")
+"""What may stand around the parts of a section's title."""
 _DOTTED = re.compile(r"\s*([A-Za-z0-9_-]+)\s*\.\s*([A-Za-z0-9_-]+)\s*=")
 _KEY = re.compile(r"\s*(\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)\s*=")
 _FENCE = re.compile(r"\"\"\"|'''")
 _RESERVED = frozenset({"arbitrator"})
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LINK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Entry:
     """One value as written."""
 
     section: str
-    """Name of the cluster; empty for ``[Default]``."""
+    """As `repman.config.sections` names it: a cluster, ``links.<name>``, or empty for ``[Default]``."""
     written: str
     raw: object = field(repr=False)
     origin: Origin
@@ -32,7 +36,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The entries of some files, and where each cluster's section begins."""
+    """The entries of some files, and where the section of each cluster and link begins."""
 
     entries: tuple[Entry, ...] = ()
     sections: tuple[tuple[str, Origin], ...] = ()
@@ -188,6 +192,11 @@ def _document(
         if title.lower() in _RESERVED:
             findings.warn(f"[{title}] is known to replication-manager, not used by repman", here)
             continue
+        if title.lower() == LINKS:
+            found = _links(title, table, lines, here, findings)
+            entries += found.entries
+            sections += found.sections
+            continue
         section = "" if title.lower() == "default" else title
         if section and not _CLUSTER.fullmatch(section):
             findings.mistake(
@@ -196,6 +205,9 @@ def _document(
                 here,
             )
             continue
+        if is_reserved(section):
+            findings.mistake(f"[{title}]: names that begin with 'links.' are those of links; rename the cluster", here)
+            continue
         if section:
             sections.append((section, here))
         entries += [
@@ -203,6 +215,35 @@ def _document(
             for name, raw in table.items()
         ]
     return Document(tuple(entries), tuple(sections))
+
+
+def _links(
+    title: str, table: dict[str, object], lines: dict[tuple[str, str], int], here: Origin, findings: Findings
+) -> Document:
+    """The sections of links, each a table in the table ``links``."""
+    found = Document()
+    for name, options in table.items():
+        written = f"{title}.{name}"
+        line = lines.get((written, ""), lines.get((title, name), here.line))
+        origin = replace(here, line=line)
+        if not isinstance(options, dict):
+            told = f"[{title}] holds a section for each link, such as [links.shop]; move {name} there"
+            findings.mistake(f"{told}, or to [Default] for all links", origin)
+            continue
+        if not _LINK.fullmatch(name):
+            findings.mistake(
+                f"[{written}]: a link's name consists of at most 64 letters, digits, '_' and '-' and begins with a "
+                "letter or digit",
+                origin,
+            )
+            continue
+        section = link_section(name)
+        entries = tuple(
+            Entry(section, option, raw, replace(origin, line=lines.get((written, option), line)))
+            for option, raw in options.items()
+        )
+        found += Document(entries, ((section, origin),))
+    return found
 
 
 def line_numbers(text: str) -> dict[tuple[str, str], int]:
@@ -215,7 +256,7 @@ def line_numbers(text: str) -> dict[tuple[str, str], int]:
                 fence = ""
             continue
         if header := _HEADER.match(line):
-            section = header[1].strip("\"'")
+            section = _QUOTES.sub("", header[1])
             found.setdefault((section, ""), number)
         elif key := _KEY.match(line):
             found.setdefault((section, key[1].strip("\"'")), number)

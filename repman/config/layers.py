@@ -3,7 +3,7 @@
 From weak to strong: defaults; saved settings in the data directory (``default.toml``, then
 ``<cluster>/<cluster>.toml``); files of the include directory; the main file; what was changed at run time
 (`repman.config.saved`); the environment; flags.
-Between files a cluster's section wins over ``[Default]``, and so in each of the other layers.
+Between files the section of a cluster or a link wins over ``[Default]``, and so in each of the other layers.
 A change made at run time gives way when a file has come to say something else since: the newer intention wins.
 """
 
@@ -20,11 +20,13 @@ from repman.config.names import current_name, is_known, is_used, suggestion, ups
 from repman.config.option import Kind, Option, Scope, Value
 from repman.config.options import BY_NAME, OPTIONS
 from repman.config.saved import Override, is_of, override_in, saved_path
+from repman.config.sections import in_words, link_of, misplaced, scope_of
 from repman.config.values import coerce
 
 PREFIX = "REPMAN_"
 _NOT_OPTIONS = frozenset(
-    {"API", "CLUSTER", "CONFIG", "DEBUG", "PASSWORD", "PASSWORD_FILE", "SUPERVISOR", "TOKEN", "URL", "USER"}
+    {"API", "CLUSTER", "CONFIG", "DEBUG", "LINK_CLUSTER0", "LINK_CLUSTER1"}
+    | {"PASSWORD", "PASSWORD_FILE", "SUPERVISOR", "TOKEN", "URL", "USER"}
 )
 """Environment variables that commands read for themselves."""
 
@@ -69,6 +71,10 @@ class Merged:
     """What the operator's files alone say, by cluster (empty: the installation) and option; only what they do say."""
     outdated: tuple[Key, ...] = ()
     """Changes made at run time that have given way to a file."""
+    links: Mapping[str, dict[str, Setting]] = field(default_factory=dict)
+    """By name of the link."""
+    link_sections: Mapping[str, Origin] = field(default_factory=dict)
+    """Where each link is declared."""
 
 
 def merge(
@@ -88,25 +94,25 @@ def merge(
     for name, origin in document.sections:
         sections.setdefault(name, origin)
     given = _Given(findings)
+    clusters = {name: origin for name, origin in sections.items() if not link_of(name)}
     given.add(document.entries)
-    of_files = given.by_cluster(sections)
+    of_files = given.by_cluster(clusters)
     given.add(_environment(environ, sections, findings))
     given.add(_flags(overrides, sections, findings))
     datadir = Path(str(given.setting(BY_NAME["monitoring-datadir"], "").value))
-    saved = _saved(datadir, sections, findings, files)
+    saved = _saved(datadir, clusters, findings, files)
     outdated = given.add_overrides(saved.entries)
     given.add([entry for entry in saved.entries if not isinstance(entry.raw, dict)])
     merged = Merged(
         path,
-        {option.name: given.setting(option, "") for option in OPTIONS if option.scope is Scope.SERVER},
-        {
-            name: {option.name: given.setting(option, name) for option in OPTIONS if option.scope is Scope.CLUSTER}
-            for name in sections
-        },
-        sections,
+        given.section(""),
+        {name: given.section(name) for name in clusters},
+        clusters,
         document.complete and saved.complete,
         of_files,
         outdated,
+        {link: given.section(name) for name in sections if (link := link_of(name))},
+        {link: origin for name, origin in sections.items() if (link := link_of(name))},
     )
     _warn_of_unused(saved, merged, findings)
     return merged
@@ -135,10 +141,7 @@ class _Given:
     def by_cluster(self, sections: Mapping[str, Origin]) -> dict[Key, Setting]:
         """What was given until now, by cluster and option."""
         found = {
-            (cluster, option.name): self.setting(option, cluster)
-            for cluster in ("", *sections)
-            for option in OPTIONS
-            if (option.scope is Scope.CLUSTER) == bool(cluster)
+            (cluster, name): setting for cluster in ("", *sections) for name, setting in self.section(cluster).items()
         }
         return {key: setting for key, setting in found.items() if setting.origin.layer is not Layer.DEFAULT}
 
@@ -179,14 +182,19 @@ class _Given:
         then = _Given(Findings())._read(option, replace(entry, raw=override.over))
         return override.over is not None and then.valid and then.value == told.value
 
-    def setting(self, option: Option, cluster: str) -> Setting:
-        """The strongest value for that cluster."""
+    def section(self, name: str) -> dict[str, Setting]:
+        """The strongest value of each option that belongs in that section."""
+        scope = scope_of(name)
+        return {option.name: self.setting(option, name) for option in OPTIONS if option.scope is scope}
+
+    def setting(self, option: Option, section: str) -> Setting:
+        """The strongest value for that section."""
         general = self._settings.get(("", option.name))
-        special = self._settings.get((cluster, option.name)) if cluster else None
+        special = self._settings.get((section, option.name)) if section else None
         both = [setting for setting in (general, special) if setting is not None]
         if not both:
             return Setting(option, option.default)
-        # Files are one layer here: a cluster's section in an included file wins over [Default] of the main file.
+        # Files are one layer here: a section of its own in an included file wins over [Default] of the main file.
         return max(both, key=lambda setting: (_rank(setting.origin.layer), setting is special))
 
     def _option(self, entry: Entry, name: str) -> Option | None:
@@ -204,11 +212,11 @@ class _Given:
         return None
 
     def _scoped(self, entry: Entry, option: Option) -> Option | None:
-        if option.scope is Scope.CLUSTER or not entry.section:
+        if not entry.section or option.scope is scope_of(entry.section):
             return option
         upstream = upstream_options().get(option.name)
-        told = f"{option.name} is one for the whole installation; move it from [{entry.section}] to [Default]"
-        if upstream is not None and upstream.scope == "cluster":
+        told = misplaced(option.name, option.scope, entry.section)
+        if option.scope is Scope.SERVER and upstream is not None and upstream.scope == "cluster":
             self._findings.warn(f"{told}; it is not used here", entry.origin)
         else:
             self._findings.mistake(told, entry.origin)
@@ -294,21 +302,21 @@ def _environment(environ: Mapping[str, str], sections: Mapping[str, Origin], fin
         if is_used(name) or is_known(name):
             entries.append(Entry("", name, raw, origin))
             continue
-        owners = [(slug, cluster) for slug, cluster in slugs if rest.startswith(f"{slug}_")]
+        owners = [(slug, section) for slug, section in slugs if rest.startswith(f"{slug}_")]
         owners = [pair for pair in owners if pair[0] == owners[0][0]]
         if not owners:
             findings.warn(f"is not the name of an option{suggestion(name)}", origin)
         elif len(owners) > 1:
-            clusters = ", ".join(cluster for _, cluster in owners)
-            findings.mistake(f"may mean any of the clusters {clusters}; use a file or --set", origin)
+            places = ", ".join(in_words(section) for _, section in owners)
+            findings.mistake(f"may mean any of {places}; use a file or --set", origin)
         else:
-            slug, cluster = owners[0]
-            entries.append(Entry(cluster, rest[len(slug) + 1 :].lower().replace("_", "-"), raw, origin))
+            slug, section = owners[0]
+            entries.append(Entry(section, rest[len(slug) + 1 :].lower().replace("_", "-"), raw, origin))
     return entries
 
 
-def _slug(cluster: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in cluster).upper()
+def _slug(section: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in section).upper()
 
 
 def _flags(overrides: Sequence[str], sections: Mapping[str, Origin], findings: Findings) -> list[Entry]:
@@ -323,7 +331,7 @@ def _flags(overrides: Sequence[str], sections: Mapping[str, Origin], findings: F
         if section.lower() == "default":
             section = ""
         if section and section not in sections:
-            findings.mistake(f"there is no cluster {section}", origin)
+            findings.mistake(f"there is no {in_words(section)}", origin)
             continue
         entries.append(Entry(section, name, raw, origin))
     return entries

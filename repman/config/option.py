@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from repman.config.mongo_uri import without_secrets
+
 MASK = "*:*"
 """What stands for a secret wherever options are shown."""
 
@@ -27,6 +29,7 @@ class Kind(StrEnum):
     """Written as one string with commas, or as a TOML array of strings."""
     CHOICE = "choice"
     CREDENTIAL = "user:password"
+    URI = "MongoDB URI"
 
 
 class Scope(StrEnum):
@@ -36,6 +39,8 @@ class Scope(StrEnum):
     """Once for the whole installation, in ``[Default]``."""
     CLUSTER = "cluster"
     """In a cluster's section; in ``[Default]`` for all clusters."""
+    LINK = "link"
+    """In a link's section, ``[links.<name>]``; in ``[Default]`` for all links."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +74,10 @@ class Option:
     def only_in_file(self) -> bool:
         """Whether whoever may change settings over HTTP may not change this one.
 
-        Who chooses what is run, read or written does so as repman: that is for those who write its files.
+        Who chooses what is run, read or written does so as repman: that is for those who write its files.  So is what
+        links connect: a URI brings its account with it.
         """
-        return self.kind is Kind.PATH or self.names_files
+        return self.kind is Kind.PATH or self.names_files or self.scope is Scope.LINK
 
     @property
     def json_key(self) -> str:
@@ -92,7 +98,12 @@ class Option:
         return f"at least {low}" if low else f"at most {high}" if high else ""
 
     def shown(self, value: Value) -> bool | int | float | str:
-        """The value for people and JSON: secrets masked, lists joined, whole numbers without a fraction."""
+        """The value for people and JSON: secrets masked, lists joined, whole numbers without a fraction.
+
+        Of a URI, which holds a password, the hosts are shown.
+        """
+        if self.kind is Kind.URI and isinstance(value, str):
+            return (without_secrets(value) or MASK) if value else ""
         if self.secret:
             return MASK if value else ""
         if isinstance(value, tuple):

@@ -7,6 +7,7 @@ from repman.config.options_backup import BACKUP_OPTIONS
 from repman.config.options_cluster import SURROUNDINGS_OPTIONS
 from repman.config.options_decisions import DECISION_OPTIONS
 from repman.config.options_https import HTTPS_OPTIONS
+from repman.config.options_link import LINK_OPTIONS
 from repman.config.options_provisioning import PROVISIONING_OPTIONS
 from repman.config.options_scenarios import SCENARIO_OPTIONS
 from repman.config.options_service import SERVICE_OPTIONS
@@ -19,6 +20,7 @@ OPTIONS: tuple[Option, ...] = (
     *DECISION_OPTIONS,
     *SCENARIO_OPTIONS,
     *BACKUP_OPTIONS,
+    *LINK_OPTIONS,
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}

@@ -13,8 +13,9 @@ _HEAD = """\
 
 <!-- Made from the option table by `python -m repman.config.reference > docs/options.md`; do not edit. -->
 
-repman reads TOML. `[Default]` holds options of the installation and defaults for all clusters; every other
-section is one cluster, named by its title. `etc/repman.toml.sample` is a file to start from.
+repman reads TOML. `[Default]` holds options of the installation and defaults for all clusters and links;
+`[links.NAME]` is a link between two MongoDB clusters; every other section is one cluster, named by its title.
+`etc/repman.toml.sample` is a file to start from.
 
 Names are replication-manager's where it has the option, so that its files load. Options that only
 replication-manager has are accepted with a warning; a name that neither has is a mistake. Durations are seconds
@@ -28,21 +29,25 @@ and may have fractions unless the text says otherwise. Lists are written as one 
 | 2 | plain values in `default.toml`, then `<cluster>/<cluster>.toml`, in `monitoring-datadir`, as replication-manager saves them |
 | 3 | the files of the directory named by `include`, then the main file |
 | 4 | what was changed at run time, through the API: overrides in the files of row 2, with author and time |
-| 5 | environment variables: `REPMAN_FAILOVER_MODE` for all clusters, `REPMAN_<CLUSTER>_FAILOVER_MODE` for one (letters in upper case, everything else `_`) |
-| 6 | flags: `--set failover-mode=manual` for all clusters, `--set <cluster>.failover-mode=manual` for one |
+| 5 | environment variables: `REPMAN_FAILOVER_MODE` for all clusters, `REPMAN_<CLUSTER>_FAILOVER_MODE` for one (letters in upper case, everything else `_`), `REPMAN_LINKS_<NAME>_LINK_TOKEN` for a link |
+| 6 | flags: `--set failover-mode=manual` for all clusters, `--set <cluster>.failover-mode=manual` for one, `--set links.<name>.link-port=2243` for a link |
 
-Within one source a cluster's own value wins over the one for all clusters; include directory and main file are
+Within one source a cluster's or link's own value wins over the one for all; include directory and main file are
 one source in this respect.
+
+Options of links are not changed through the API: change the file, then reload ([settings.md](settings.md)). A link
+that is added, removed or changed is started, ended or started anew then.
 
 An override remembers what the files said when it was made, and counts as long as they say the same. When a file has
 come to say something else, the file is the newer intention and wins, the log says so, and the next reload forgets the
 override. What the environment or a flag gives cannot be changed at run time, and neither can an option marked "only in
-the configuration file", which names programs, files or directories. Options marked below as "may change at
-run time" take effect at once in every process; others are saved and wait for a restart, which the API says. Secrets
-are saved encrypted, so they need the key at `monitoring-key-path`.
+the configuration file", which names programs, files or directories, or says what a link connects. Options marked below
+as "may change at run time" take effect at once in every process; others are saved and wait for a restart, which the API
+says. Secrets are saved encrypted, so they need the key at `monitoring-key-path`.
 
-`config` in the API's objects carries one key for each option below. Options that only replication-manager has are
-absent there: a default that nothing obeys would be no truth. `interactive` stands for `failover-mode = "manual"`.
+`config` in the API's objects carries one key for each option below but those of links. Options that only
+replication-manager has are absent there: a default that nothing obeys would be no truth. `interactive` stands for
+`failover-mode = "manual"`.
 
 The main file is the one named by `--config`, else by `REPMAN_CONFIG`, else the first that exists of `repman.toml` in
 the current directory, `/etc/repman/config.toml`, `/etc/replication-manager/config.toml`. Relative paths are relative
@@ -52,6 +57,9 @@ to the file that names them.
 show --origin` says where each value comes from. `repman config upgrade-report FILE` says of each line of a file of
 replication-manager whether it is used, without effect, ignored or unknown. Secrets are never shown.
 """
+
+
+_PLACES = {Scope.SERVER: "whole installation", Scope.CLUSTER: "per cluster", Scope.LINK: "per link"}
 
 
 def render() -> str:
@@ -69,7 +77,7 @@ def _section(option: Option) -> str:
     facts = [
         f"type {option.kind}" + (f" ({option.range})" if option.range else ""),
         f"default {_default(option)}",
-        "whole installation" if option.scope is Scope.SERVER else "per cluster",
+        _PLACES[option.scope],
     ]
     if option.live:
         facts.append("may change at run time")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repman.config.settings_backup import BackupSettings
+from repman.config.settings_link import LinkSettings
 from repman.config.settings_provisioning import SshSettings
 from repman.model.policy import ClusterPolicy
 
@@ -140,6 +141,10 @@ class ServiceSettings:
         """Where the worker takes requests."""
         return self.rundir / "worker.sock"
 
+    def link_socket(self, name: str) -> Path:
+        """Where the process of that link takes commands."""
+        return self.rundir / f"link-{name}.sock"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -158,6 +163,7 @@ class Settings:
 
     service: ServiceSettings
     clusters: tuple[ClusterSettings, ...]
+    links: tuple[LinkSettings, ...] = ()
     merged: Merged | None = field(default=None, compare=False, repr=False)
     """Every option with its value and where that comes from; None for settings that no file gave."""
     source: Source | None = field(default=None, compare=False)
@@ -171,3 +177,7 @@ class Settings:
             if cluster.policy.name == name:
                 return cluster
         return None
+
+    def link(self, name: str) -> LinkSettings | None:
+        """That link's settings, or None."""
+        return next((link for link in self.links if link.name == name), None)

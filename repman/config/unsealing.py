@@ -1,6 +1,7 @@
 """Encrypted secrets among the settings become what they stand for.
 
-Encrypted may be a whole value, the password half of ``user:password``, and either in each element of a list.
+Encrypted may be a whole value, the password half of ``user:password`` or the password in a URI, and the first two in
+each element of a list.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote_plus
 
 from repman.config.findings import Findings
 from repman.config.layers import Merged, Setting
+from repman.config.mongo_uri import password_of, with_password
 from repman.config.option import Kind
 from repman.config.secrets import is_encrypted, is_private, read_key, unseal
-from repman.config.values import credential
+from repman.config.values import credential, mongo_uri
 from repman.errors import ConfigError
 
 
@@ -52,11 +55,17 @@ def unsealed(merged: Merged, findings: Findings) -> Merged:
         merged,
         service=opened(merged.service),
         clusters={name: opened(settings) for name, settings in merged.clusters.items()},
+        links={name: opened(settings) for name, settings in merged.links.items()},
     )
 
 
 def _holds_encrypted(setting: Setting) -> bool:
-    return any(is_encrypted(half) for part in _parts(setting) for half in (part, part.partition(":")[2]))
+    return any(is_encrypted(half) for part in _parts(setting) for half in (part, _half(setting, part)))
+
+
+def _half(setting: Setting, part: str) -> str:
+    """The password in a part that is not a password as a whole."""
+    return password_of(part) if setting.option.kind is Kind.URI else part.partition(":")[2]
 
 
 def _parts(setting: Setting) -> tuple[str, ...]:
@@ -64,12 +73,20 @@ def _parts(setting: Setting) -> tuple[str, ...]:
 
 
 def _clear(setting: Setting, key: bytes) -> str | tuple[str, ...]:
+    if setting.option.kind is Kind.URI:
+        return _clear_uri(str(setting.value), key)
     parts = tuple(_part(part, key) for part in _parts(setting))
     if setting.option.kind is Kind.LIST:
         return parts
     if setting.option.kind is Kind.CREDENTIAL:
         credential(parts[0])
     return parts[0]
+
+
+def _clear_uri(text: str, key: bytes) -> str:
+    if is_encrypted(text):
+        return mongo_uri(unseal(text, key))
+    return with_password(text, quote_plus(unseal(password_of(text), key)))
 
 
 def _part(text: str, key: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from repman.config.mongo_uri import without_secrets
 from repman.config.option import Kind, Option, Value
 from repman.config.secrets import is_encrypted
 from repman.config.settings import Credential
@@ -105,6 +106,21 @@ def _credential(option: Option, raw: object) -> str:
     return text
 
 
+def mongo_uri(text: str) -> str:
+    """The same text when it is the address of a MongoDB cluster; raises ValueError, never showing the text."""
+    if text and without_secrets(text) is None:
+        raise ValueError(
+            "write mongodb://user:password@host1:27017,host2:27017/?replicaSet=name or mongodb+srv://..., with special "
+            "characters of user and password escaped (an @ is %40)"
+        )
+    return text
+
+
+def _uri(option: Option, raw: object) -> str:
+    text = _text(option, raw)
+    return text if is_encrypted(text) else mongo_uri(text)
+
+
 _READERS: dict[Kind, Callable[[Option, object], Value]] = {
     Kind.BOOL: _bool,
     Kind.INT: _int,
@@ -115,6 +131,7 @@ _READERS: dict[Kind, Callable[[Option, object], Value]] = {
     Kind.LIST: _list,
     Kind.CHOICE: _choice,
     Kind.CREDENTIAL: _credential,
+    Kind.URI: _uri,
 }
 
 

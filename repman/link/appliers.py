@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import bson
@@ -20,6 +20,7 @@ from repman.link.connection import Cluster, is_transient, patiently
 from repman.link.frontier import Frontier, Ticket
 from repman.link.segments import MESSAGE_BYTES
 from repman.link.stopping import Stopped
+from repman.link.together import MOST_BYTES, MOST_STATEMENTS, change_together
 from repman.link.writing import DUPLICATE, Terms, Written
 
 _MOST_OPERATIONS = 2000
@@ -152,13 +153,29 @@ class Appliers:
             return
         bulk = bulk_of(changes)
         again = self._insert(collection, bulk)
-        apart = self._update(collection, bulk, again)
-        deletes = [change.statements[0] for change in bulk.deletes if change is not None]
-        if deletes:
-            database, name = self._catalog.target(collection)
-            self._require(collection, writing.delete(self._target, database, name, b"".join(deletes)), ())
-        for key in {change.key for change in (*bulk.apart, *apart)}:
+        updates = [change for change in bulk.inserts if change is not None and change.key in again]
+        updates += [change for change in bulk.updates if change is not None]
+        deletes = [change for change in bulk.deletes if change is not None]
+        apart = list(bulk.apart)
+        for some in _in_turn(updates, deletes):
+            apart += self._change(collection, *some)
+        for key in {change.key for change in apart}:
             self._fetch(collection, key)
+
+    def _change(self, collection: Collection, updates: list[Change], deletes: list[Change]) -> list[Change]:
+        """Carry them out; returns changes whose documents must be read from the source."""
+        database, name = self._catalog.target(collection)
+        removed = [change.statements[0] for change in deletes]
+        if not self._target.sharded and len(updates) + len(deletes) > 1:
+            statements = [statement for change in updates for statement in statements_of(change)]
+            done = change_together(self._target, database, name, statements, removed)
+            if done is not None:
+                self._terms.wrote(done.term)
+                return []
+        apart = self._update(collection, updates)
+        if removed:
+            self._require(collection, writing.delete(self._target, database, name, b"".join(removed)), ())
+        return apart
 
     def _insert(self, collection: Collection, bulk: Bulk) -> set[bytes]:
         """Insert what is new; returns the keys of what was there already."""
@@ -170,10 +187,8 @@ class Appliers:
         self._require(collection, done, (DUPLICATE,))
         return {inserts[error["index"]].key for error in done.errors}
 
-    def _update(self, collection: Collection, bulk: Bulk, again: set[bytes]) -> list[Change]:
-        """Carry updates and replacements out; returns changes whose documents must be read from the source."""
-        updates = [change for change in bulk.inserts if change is not None and change.key in again]
-        updates += [change for change in bulk.updates if change is not None]
+    def _update(self, collection: Collection, updates: list[Change]) -> list[Change]:
+        """Carry updates and replacements out one by one; returns changes whose documents must be read from the source."""
         owners = [change for change in updates for _ in statements_of(change)]
         statements = [statement for change in updates for statement in statements_of(change)]
         apart: dict[bytes, Change] = {}
@@ -264,3 +279,20 @@ def _bounded(changes: list[Change], most: int) -> list[list[Change]]:
         size += change.size
         count += 1
     return pieces
+
+
+def _in_turn(updates: list[Change], deletes: list[Change]) -> Iterator[tuple[list[Change], list[Change]]]:
+    """The updates, then the deletes, in pieces that fit into a transaction; the middle one may have both."""
+    some: tuple[list[Change], list[Change]] = ([], [])
+    count = size = 0
+    for which, changes in enumerate((updates, deletes)):
+        for change in changes:
+            statements = len(change.statements)
+            if count and (count + statements > MOST_STATEMENTS or size + change.size > MOST_BYTES):
+                yield some
+                some, count, size = ([], []), 0, 0
+            some[which].append(change)
+            count += statements
+            size += change.size
+    if count:
+        yield some

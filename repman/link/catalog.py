@@ -16,6 +16,9 @@ from repman.link.namespaces import Remap
 NEVER_EXPIRES = 2**31 - 1
 """Seconds of a TTL index while the source's own is the one that deletes."""
 
+_NOT_TO_CREATE_WITH = frozenset({"idIndex", "uuid", "autoIndexId", "temp"})
+"""What is told of a collection and no option of it.  The temporary ones of the source's commands are given a lasting
+name in the end, and the target must not take them away before that."""
 _OF_THE_SOURCE_ONLY = frozenset({"ns", "background", "clustered", "buildUUID", "indexBuildInfo"})
 
 Spec = Mapping[str, Any]
@@ -86,7 +89,7 @@ def view_key(database: str, name: str) -> str:
 
 def creation(options: Spec) -> dict[str, Any]:
     """The options to create the target's collection with: a clustered collection must not expire by itself."""
-    made = {key: value for key, value in options.items() if key not in ("idIndex", "uuid", "autoIndexId")}
+    made = {key: value for key, value in options.items() if key not in _NOT_TO_CREATE_WITH}
     if "clusteredIndex" in made:
         made.pop("expireAfterSeconds", None)
     return made

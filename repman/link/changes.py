@@ -11,10 +11,13 @@ from struct import Struct
 from typing import Any
 
 import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.timestamp import Timestamp
 
-from repman.link import raw
-from repman.link.raw import document, documents, element, fields
+from repman.link.diffs import Unspeakable, expressions_of
+from repman.link.keys import canonical
+from repman.link.operators import ascending_runs, cutting, setting, unsetting
+from repman.link.raw import document, documents, element, elements, fields
 
 
 def _value(text: str) -> bytes:
@@ -28,7 +31,10 @@ _EMPTY = 5
 """Bytes of a document or array with nothing in it."""
 _UPSERT = element("upsert", True)
 _LIMIT_ONE = element("limit", 1)
-_QUERY, _CHANGE, _SET, _UNSET, _PUSH = b"\x03q\x00", b"\x03u\x00", b"\x03$set\x00", b"\x03$unset\x00", b"\x03$push\x00"
+_QUERY, _CHANGE = b"\x03q\x00", b"\x03u\x00"
+_LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+"""A date outside of Python's years stays a number."""
+_DOT = ord(".")
 _timestamp = Struct("<II").unpack_from
 
 
@@ -53,7 +59,7 @@ class Change:
         self.collection = collection
         """The UUID."""
         self.key = key
-        """The document key: ``_id``, on sharded clusters with the shard key."""
+        """The document key: ``_id``, on sharded clusters with the shard key; the same for all that are equal."""
         self.statements = statements
         """An insert's document; for others the statements of an ``update`` or ``delete`` command, in their order."""
         self.size = size
@@ -96,13 +102,13 @@ def transaction_of(event: dict[bytes, bytes]) -> Transaction | None:
 def change_of(event: dict[bytes, bytes]) -> Change:
     """The change of a document that the event tells of."""
     kind = event[b"operationType"]
-    key = event[b"documentKey"]
+    key = canonical(event[b"documentKey"])
     collection = event[b"collectionUUID"][5:]
     if kind == _INSERT:
         full = event[b"fullDocument"]
         return Change(Kind.INSERT, collection, key, (full,), len(full) + 200)
     if kind == _UPDATE:
-        return _update(collection, key, fields(event[b"updateDescription"]))
+        return _update(collection, key, event)
     if kind == _REPLACE:
         full = event[b"fullDocument"]
         return Change(Kind.REPLACE, collection, key, (full,), len(full) + 200)
@@ -121,7 +127,7 @@ def is_operator_like(full: bytes) -> bool:
 
 def definition_of(event: bytes) -> Definition:
     """The change of a collection that the event tells of."""
-    decoded = bson.decode(event)
+    decoded = bson.decode(event, _LENIENT)
     namespace = decoded.get("ns", {})
     uuid = decoded.get("collectionUUID")
     description = decoded.get("operationDescription", {})
@@ -155,60 +161,44 @@ def timestamp(value: bytes) -> Timestamp:
     return Timestamp(second, increment)
 
 
-def _update(collection: bytes, key: bytes, description: dict[bytes, bytes]) -> Change:
-    updated, removed = description[b"updatedFields"], description[b"removedFields"]
-    truncated = description.get(b"truncatedArrays", b"\x05\x00\x00\x00\x00")
-    size = 300 + len(updated) + len(removed)
-    if len(description.get(b"disambiguatedPaths", b"")) > _EMPTY:
+def _update(collection: bytes, key: bytes, event: dict[bytes, bytes]) -> Change:
+    raw = event.get(b"rawUpdateDescription")
+    described = raw if raw is not None else event[b"updateDescription"]
+    size = 300 + len(described)
+    try:
+        expressions = expressions_of(fields(raw)[b"diff"]) if raw is not None else _expressions(fields(described))
+    except Unspeakable:
         return Change(Kind.REFETCH, collection, key, (), size)
-    query = _QUERY + key
-    statements = []
-    if len(truncated) > _EMPTY:
-        # Apart from what follows: one statement may not change an array and what is in it.
-        statements += [document(query, _CHANGE + _truncation(each)) for each in documents(truncated)]
-    unset = _UNSET + _flags(removed) if len(removed) > _EMPTY else b""
-    runs = ascending_runs(updated) if len(updated) > _EMPTY else []
-    for number, run in enumerate(runs):
-        statements.append(document(query, _CHANGE + document(_SET + run, b"" if number else unset)))
-    if unset and not runs:
-        statements.append(document(query, _CHANGE + document(unset)))
-    return Change(Kind.UPDATE, collection, key, tuple(statements), size)
+    statements = tuple(document(_QUERY + key, _CHANGE + each) for each in expressions)
+    return Change(Kind.UPDATE, collection, key, statements, size)
 
 
-def _truncation(entry: bytes) -> bytes:
+def _expressions(description: dict[bytes, bytes]) -> list[bytes]:
+    """Update expressions that do the same one after the other.  Raises Unspeakable."""
+    if len(description.get(b"disambiguatedPaths", b"")) > _EMPTY:
+        raise Unspeakable
+    updated = list(elements(description[b"updatedFields"]).items())
+    removed = [value[4:-1] for value in fields(description[b"removedFields"]).values()]
+    if any(map(_is_unspeakable, removed)) or any(_is_unspeakable(path) for path, _ in updated):
+        raise Unspeakable
+    truncated = description.get(b"truncatedArrays")
+    # Apart from what follows: one statement may not change an array and what is in it.
+    made = cutting(map(_truncation, documents(truncated))) if truncated is not None else []
+    # Any of these fields may be new.
+    first, *others = ascending_runs(updated) or [()]
+    operators = [*unsetting(removed), *setting(first)]
+    return [
+        *made,
+        *([document(*operators)] if operators else []),
+        *(document(*setting(run)) for run in others),
+    ]
+
+
+def _is_unspeakable(path: bytes) -> bool:
+    """Whether update operators take no such path: a field in it has an empty name, or one that begins with a dollar."""
+    return not path or path[0] in b"$." or path[-1] == _DOT or b".." in path or b".$" in path
+
+
+def _truncation(entry: bytes) -> tuple[str, int]:
     found = bson.decode(entry)
-    return document(_PUSH + bson.encode({found["field"]: {"$each": [], "$slice": found["newSize"]}}))
-
-
-def _flags(array: bytes) -> bytes:
-    """An object of the array's strings as keys."""
-    return document(*(b"\x08%b\x00\x01" % value[4:-1] for value in fields(array).values()))
-
-
-def ascending_runs(updated: bytes) -> list[bytes]:
-    """The fields in as few documents as keep their order.
-
-    The server sets the fields of one statement in the order of their names, and fields that are new to the document
-    end up in that order.
-    """
-    cuts, previous, at = [4], b"", 4
-    while updated[at]:
-        end = updated.index(0, at + 1)
-        name = updated[at + 1 : end]
-        if previous and not _follows(previous, name):
-            cuts.append(at)
-        previous = name
-        at = end + 1 + raw.size_of(updated, updated[at], end + 1)
-    if len(cuts) == 1:
-        return [updated]
-    ends = [*cuts[1:], at]
-    return [document(updated[start:end]) for start, end in zip(cuts, ends, strict=True)]
-
-
-def _follows(first: bytes, second: bytes) -> bool:
-    """Whether the server would set the second after the first: by path components, numbers by value."""
-    return _components(first) < _components(second)
-
-
-def _components(path: bytes) -> list[tuple[int, int, bytes]]:
-    return [(0, int(part), b"") if part.isdigit() else (1, 0, part) for part in path.split(b".")]
+    return found["field"], found["newSize"]

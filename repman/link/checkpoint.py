@@ -1,7 +1,7 @@
 """Where a link keeps what it knows: on the target cluster, and only while it holds the lease there.
 
-``checkpoints`` has one document a link, which says where it is.  ``heartbeats`` has the lease.  ``collections`` has the
-catalogue, ``segments`` how far each part of the clone is.
+``checkpoints`` has one document a link, which says where it is, ``heartbeats`` its lease.  The catalogue, and how far
+each part of the clone is, are in collections of each link's own (`own_name`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import pymongo
 from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import AutoReconnect, DuplicateKeyError, ExecutionTimeout, OperationFailure, PyMongoError
 
 from repman.errors import LinkTaken
 from repman.link.catalog import Collection, of_document
-from repman.link.connection import Cluster, Document
+from repman.link.connection import Cluster, Document, patiently
+from repman.link.orphans import wait_out
 from repman.link.stopping import Stopped
 
 LOG = logging.getLogger(__name__)
@@ -29,9 +32,17 @@ LOG = logging.getLogger(__name__)
 STALE = 10.0
 """Seconds without a heartbeat after which others take the lease."""
 _BEAT = 1.0
+_BEAT_LASTS = 3.0
+"""Seconds after which a heartbeat that was not answered is tried again: the connection may be dead."""
 _MARGIN = 3.0
-"""Seconds before that at which a holder that cannot renew it stops."""
+"""Seconds before that at which a holder that cannot renew it writes no more."""
 _WAIT = 0.5
+_PATIENCE = 60.0
+"""Seconds for which taking it waits for a target that does not answer: longer than an election lasts."""
+
+
+class LeaseExpired(AutoReconnect):
+    """The lease could not be renewed in time.  Passes: either it can be, or somebody else has it."""
 
 
 class Lease:
@@ -48,15 +59,22 @@ class Lease:
         """Somebody else may work on the link: stop at once."""
 
     def take(self, wait: bool, stop: threading.Event) -> None:
-        """Raises LinkTaken when another process has it (with `wait`: Stopped when told to end), and PyMongoError."""
-        while not self._beat(first=True):
+        """Raises LinkTaken when another process has it (with `wait`: Stopped when told to end), and PyMongoError.
+
+        Returns when nothing that an earlier holder has sent can be carried out any more.
+        """
+        while not patiently(lambda: self._beat(first=True), stop, _PATIENCE):
             if not wait:
                 raise LinkTaken("another process works on this link; stop it first")
             LOG.warning("detected concurrent process; waiting until it is gone")
             if stop.wait(_WAIT):
                 raise Stopped
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
-        self._thread.start()
+        self.lost.clear()
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+            self._thread.start()
+        patiently(lambda: wait_out(self._target, stop), stop, _PATIENCE)
+        self._target.permit = self.require
 
     def give_up(self) -> None:
         """Let others have it at once."""
@@ -69,10 +87,15 @@ class Lease:
                 LOG.info("the lease could not be given up and will expire: %s", error)
 
     def require(self) -> None:
-        """Raises LinkTaken when the lease may be another's."""
-        if self.lost.is_set() or time.monotonic() > self._held_until:
-            self.lost.set()
-            raise LinkTaken("the lease on the target could not be renewed; another process may work on this link")
+        """Raises LinkTaken when the lease is another's, LeaseExpired when it may become that at any moment."""
+        self.refuse_if_taken()
+        if time.monotonic() > self._held_until:
+            raise LeaseExpired("the lease on the target could not be renewed yet")
+
+    def refuse_if_taken(self) -> None:
+        """Raises LinkTaken when the lease is another's."""
+        if self.lost.is_set():
+            raise LinkTaken("another process has taken this link over; stop one of the two")
 
     @property
     def _heartbeats(self) -> Any:
@@ -89,7 +112,14 @@ class Lease:
                 LOG.warning("the lease could not be renewed: %s", error)
 
     def _beat(self, first: bool = False) -> bool:
-        """Whether it is ours now."""
+        """Whether it is ours now.  Raises PyMongoError."""
+        try:
+            with pymongo.timeout(_BEAT_LASTS):
+                return self._beaten(first)
+        except ExecutionTimeout as error:
+            raise AutoReconnect(f"the target did not confirm a heartbeat in time: {error}") from error
+
+    def _beaten(self, first: bool) -> bool:
         began = time.monotonic()
         mine: list[Document] = [{"owner": self.owner}]
         if first:
@@ -123,10 +153,16 @@ class Lease:
 
 
 def _boot() -> str:
+    """Where the numbers of processes mean the same: this start of the machine, and this container of it."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
-        return ""
+        return uuid.uuid4().hex
+
+
+def own_name(name: str, link: str) -> str:
+    """The collection in which a link keeps its ``collections``, ``segments`` or ``opposite``: other links have others."""
+    return f"{name}.{quote(link, safe='')}"
 
 
 class Checkpoints:
@@ -137,8 +173,20 @@ class Checkpoints:
         self._target, self._name, self._link, self._lease = target, database, link, lease
 
     @property
+    def taken(self) -> threading.Event:
+        """Set once another process works on the link."""
+        return self._lease.lost
+
+    def refuse_if_taken(self) -> None:
+        """Raises LinkTaken when another process works on the link."""
+        self._lease.refuse_if_taken()
+
+    @property
     def _database(self) -> Any:
         return self._target.database(self._name)
+
+    def _own(self, name: str) -> Any:
+        return self._database[own_name(name, self._link)]
 
     def load(self) -> Document | None:
         """What was saved last."""
@@ -173,7 +221,7 @@ class Checkpoints:
 
     def collections(self) -> Iterator[Collection]:
         """The catalogue."""
-        for document in self._database.collections.find({"database": {"$exists": True}}, {"copy": 0}):
+        for document in self._own("collections").find({"database": {"$exists": True}}, {"copy": 0, "verified": 0}):
             yield of_document(document)
 
     def keep(self, collection: Collection) -> None:
@@ -181,61 +229,75 @@ class Checkpoints:
         document = collection.document()
         del document["_id"]
         self._lease.require()
-        self._database.collections.update_one({"_id": collection.key}, {"$set": document}, upsert=True)
+        self._own("collections").update_one({"_id": collection.key}, {"$set": document}, upsert=True)
 
     def forget(self, key: str) -> None:
         """Take an entry out of the catalogue.  Raises LinkTaken and PyMongoError."""
         self._lease.require()
-        self._database.collections.delete_one({"_id": key})
-        self._database.segments.delete_many({"collection": key})
+        self._own("collections").delete_one({"_id": key})
+        self._own("segments").delete_many({"collection": key})
 
     def keep_all(self, collections: list[tuple[Collection, Document]]) -> None:
         """Keep a catalogue, and that nothing of its collections is copied.  Raises LinkTaken and PyMongoError."""
         self._lease.require()
-        self._database.collections.delete_many({})
+        self._own("collections").delete_many({})
         for first in range(0, len(collections), 1000):
             some = [{**each.document(), "copy": copy} for each, copy in collections[first : first + 1000]]
-            self._database.collections.insert_many(some)
+            self._own("collections").insert_many(some)
 
     def copies(self) -> dict[str, Document]:
         """How far the copy of each collection is, by key; nothing for those that were not begun."""
-        return {
-            each["_id"]: each["copy"] for each in self._database.collections.find({}, {"copy": 1}) if "copy" in each
-        }
+        return {each["_id"]: each["copy"] for each in self._own("collections").find({}, {"copy": 1}) if "copy" in each}
 
     def keep_copy(self, key: str, copy: Document) -> int:
         """Keep how far the copy of a collection is; returns the target's term.  Raises PyMongoError."""
-        return self._marked("collections", {"_id": key}, {"copy": copy})
+        return self._marked(own_name("collections", self._link), {"_id": key}, {"copy": copy})
 
     def segments(self, key: str) -> list[Document]:
         """The segments of a collection that were begun, in order."""
-        return list(self._database.segments.find({"collection": key}).sort("number", 1))
+        return list(self._own("segments").find({"collection": key}).sort("number", 1))
 
     def keep_segment(self, key: str, number: int, changes: Document) -> int:
         """Keep what is known of a segment; returns the target's term.  Raises PyMongoError."""
-        return self._marked("segments", {"_id": f"{key}/{number}"}, {"collection": key, "number": number, **changes})
+        known = {"collection": key, "number": number, **changes}
+        return self._marked(own_name("segments", self._link), {"_id": f"{key}/{number}"}, known)
 
     def forget_segments(self, key: str) -> None:
         """The collection is copied from its beginning.  Raises PyMongoError."""
-        self._database.segments.delete_many({"collection": key})
+        self._own("segments").delete_many({"collection": key})
+
+    def verified(self) -> dict[str, Document]:
+        """How far the comparison of each collection is, by key.  Raises PyMongoError."""
+        found = self._own("collections").find({"verified": {"$exists": True}}, {"verified": 1})
+        return {each["_id"]: each["verified"] for each in found}
+
+    def keep_verified(self, key: str, found: Document) -> None:
+        """Keep how far the comparison of a collection is.  Raises LinkTaken and PyMongoError."""
+        self._lease.require()
+        self._own("collections").update_one({"_id": key}, {"$set": {"verified": found}})
+
+    def forget_verified(self) -> None:
+        """Everything is to be compared again.  Raises LinkTaken and PyMongoError."""
+        self._lease.require()
+        self._own("collections").update_many({}, {"$unset": {"verified": 1}})
 
     def opposite(self) -> list[Collection]:
         """The catalogue of the way back.  Raises PyMongoError."""
-        return [of_document(each) for each in self._database.opposite.find({})]
+        return [of_document(each) for each in self._own("opposite").find({})]
 
     def keep_opposite(self, collections: list[Collection]) -> None:
         """Keep the catalogue of the way back.  Raises LinkTaken and PyMongoError."""
         self._lease.require()
-        self._database.opposite.delete_many({})
+        self._own("opposite").delete_many({})
         if collections:
-            self._database.opposite.insert_many([each.document() for each in collections])
+            self._own("opposite").insert_many([each.document() for each in collections])
 
     def clear(self) -> None:
         """Forget catalogue and segments: a new run begins.  Raises PyMongoError."""
         self._lease.require()
         for name in ("segments", "collections"):
-            self._database.drop_collection(name)
-        self._database.segments.create_index([("collection", 1), ("number", 1)])
+            self._own(name).drop()
+        self._own("segments").create_index([("collection", 1), ("number", 1)])
 
     def _marked(self, name: str, query: Document, changes: Document) -> int:
         self._lease.require()
@@ -251,9 +313,12 @@ class Checkpoints:
 
 
 def term_of(reply: Document) -> int:
-    """The term in which a write was made; -1 where the reply does not tell (behind mongos)."""
-    moment = reply.get("opTime")
-    return int(moment["t"]) if isinstance(moment, dict) else -1
+    """The term of the target's primary that carried a write out; -1 where the reply does not tell (behind mongos).
+
+    An ``electionId`` is the term behind 4 bytes that are always the same (``OID::fromTerm`` of the server).
+    """
+    election = reply.get("electionId")
+    return int.from_bytes(election.binary[4:], "big") if election is not None else -1
 
 
 def _require_done(reply: Document) -> None:

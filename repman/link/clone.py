@@ -9,12 +9,14 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from bson.binary import Binary
+from bson.timestamp import Timestamp
+from pymongo.errors import OperationFailure
 
 from repman.errors import LinkFailed
 from repman.link import indexes, writing
 from repman.link.catalog import Catalog, Collection
 from repman.link.checkpoint import Checkpoints
-from repman.link.connection import Cluster, Document, patiently
+from repman.link.connection import Cluster, Document, is_transient, patiently
 from repman.link.listing import recreate
 from repman.link.options import MIB, BuildIndexes, LinkOptions
 from repman.link.segments import MESSAGE_BYTES, Gone, Plan, Reader, Segment
@@ -57,6 +59,8 @@ class _Copying:
         self.collection, self.reader, self.plan, self.batch = collection, reader, plan, batch
         self.left = False
         """The source has dropped it."""
+        self.tried = False
+        """Something of it may be on the target."""
 
 
 class Clone:
@@ -70,12 +74,14 @@ class Clone:
         checkpoints: Checkpoints,
         options: LinkOptions,
         progress: Progress,
+        since: Timestamp,
     ) -> None:
-        """Nothing is read yet."""
+        """Nothing is read yet; what the source had at `since` is copied, and what it has when it is read."""
         self._source, self._target = source, target
         self._catalog, self._checkpoints = catalog, checkpoints
         self._options = options
         self._progress = progress
+        self._since = since
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Collection, Document]] = deque()
         self._active: list[_Copying] = []
@@ -167,7 +173,7 @@ class Clone:
             patiently(lambda: self._checkpoints.forget_segments(collection.key), stop)
             patiently(lambda: self._fresh(collection), stop)
         uuid = Binary(bytes.fromhex(collection.key), 4)
-        reader = Reader(self._source, collection, uuid, natural)
+        reader = Reader(self._source, collection, uuid, natural, self._since)
         known = [] if collection.is_capped else patiently(lambda: self._checkpoints.segments(collection.key), stop)
         average = max(1, copy["bytes"] // max(1, copy["count"]))
         plan = Plan(reader, (self._options.segment_bytes or _SEGMENT_BYTES) // average, known)
@@ -186,7 +192,7 @@ class Clone:
             except Gone:
                 self._leave(copying, stop)
                 return
-            if terms.kept_by(patiently(self._checkpoints.barrier, stop)):
+            if terms.kept_by(lambda: patiently(self._checkpoints.barrier, stop)):
                 patiently(lambda: self._mark(copying.collection, segment, done=True), stop)
                 break
             LOG.warning(
@@ -199,12 +205,14 @@ class Clone:
 
     def _copy_once(self, copying: _Copying, segment: Segment, terms: Terms, stop: threading.Event) -> None:
         def attempt() -> None:
-            if copying.reader.natural and segment.size:
+            if copying.reader.natural and copying.tried:
                 # There is no place in the order of the disk from which to go on.
                 self._progress.copied(-segment.size)
                 segment.begin_again()
                 if copying.collection.is_capped:
+                    # Also when nothing is known to be there: the answer may have been lost.
                     self._fresh(copying.collection)
+            copying.tried = True
             for documents in copying.reader.batches(segment, copying.batch):
                 if stop.is_set():
                     raise Stopped
@@ -223,8 +231,12 @@ class Clone:
         terms.wrote(done.term)
         for error in done.errors:
             # What is there already was copied before a restart, or is where the last batch ended.
-            if error["code"] != DUPLICATE:
-                raise LinkFailed(f"a document of {collection} cannot be inserted: {error.get('errmsg')}")
+            if error["code"] == DUPLICATE:
+                continue
+            told = OperationFailure(str(error.get("errmsg")), error["code"], dict(error))
+            if is_transient(told):
+                raise told
+            raise LinkFailed(f"a document of {collection} cannot be inserted: {error.get('errmsg')}")
 
     def _fresh(self, collection: Collection) -> None:
         """A capped collection is copied in its order, from the beginning, into an empty one."""
@@ -272,7 +284,7 @@ def build_all(target: Cluster, catalog: Catalog, collection: Collection) -> None
 def cut(documents: list[bytes]) -> list[bytes]:
     """The documents in messages that the server takes."""
     whole = b"".join(documents)
-    if len(whole) <= MESSAGE_BYTES and len(documents) <= _MOST_DOCUMENTS:
+    if len(documents) == 1 or (len(whole) <= MESSAGE_BYTES and len(documents) <= _MOST_DOCUMENTS):
         return [whole]
     middle = len(documents) // 2
     return cut(documents[:middle]) + cut(documents[middle:])

@@ -6,12 +6,14 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from bson.timestamp import Timestamp
 from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
@@ -30,21 +32,48 @@ _SOCKET_MS = 300_000
 _OLDEST = (6, 0)
 _ROLLING = 0.9
 """Share of its size from which on an oplog may lose its oldest entries."""
-_TRANSIENT = frozenset({6, 7, 43, 89, 91, 175, 189, 237, 262, 264, 290, 365, 9001, 10107, 11600, 11602, 13435, 13436})
-"""Codes of errors that pass: networks, elections, shutdowns, cursors that went with them.  (``error_codes.yml`` of the
-server; 43 is CursorNotFound, 237 CursorKilled, 290 TransactionExceededLifetimeLimitSeconds.)"""
+_NETWORK = frozenset({6, 7, 64, 83, 89, 202, 317, 9001})
+"""HostUnreachable, HostNotFound, WriteConcernFailed, RemoteResultsUnavailable, NetworkTimeout,
+NetworkInterfaceExceededTimeLimit, ConnectionPoolExpired, SocketException."""
+_ELECTION = frozenset({91, 133, 134, 189, 211, 216, 10058, 10107, 11600, 11602, 13435, 13436})
+"""ShutdownInProgress, FailedToSatisfyReadPreference, ReadConcernMajorityNotAvailableYet, PrimarySteppedDown,
+KeyNotFound (of cluster times, just after a start), ElectionInProgress, LegacyNotPrimary, NotWritablePrimary,
+InterruptedAtShutdown, InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary."""
+_CURSOR = frozenset({43, 175, 234, 237})
+"""CursorNotFound, QueryPlanKilled, RetryChangeStream, CursorKilled."""
+_BUSY = frozenset({24, 46, 112, 117, 251, 262, 264, 267, 285, 290, 355, 363, 365, 11601})
+"""LockTimeout, LockBusy, WriteConflict, ConflictingOperationInProgress, NoSuchTransaction, ExceededTimeLimit,
+TooManyFilesOpen, PreparedTransactionInProgress, IndexBuildAlreadyInProgress, TransactionExceededLifetimeLimitSeconds,
+InterruptedDueToStorageChange, RetryableTransactionInProgress, TemporarilyUnavailable, Interrupted."""
+_SHARDS = frozenset({150, 272, 13388})
+"""StaleEpoch, MigrationConflict, StaleConfig."""
+_PASSING = _NETWORK | _ELECTION | _CURSOR | _BUSY | _SHARDS
+_LABELS = ("RetryableWriteError", "TransientTransactionError", "ResumableChangeStreamError")
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same call may succeed a little later, without anybody doing anything."""
+    if isinstance(error, BulkWriteError):
+        # Its own code says nothing; that of each statement does.
+        kinds = ("writeErrors", "writeConcernErrors")
+        codes = [each.get("code") for kind in kinds for each in error.details.get(kind, ())]
+        return bool(codes) and all(code in _PASSING for code in codes)
     if isinstance(error, OperationFailure):
-        return error.code in _TRANSIENT or any(
-            error.has_error_label(label) for label in ("RetryableWriteError", "TransientTransactionError")
-        )
-    if isinstance(error, InvalidURI | ConfigurationError):
-        return False
-    # What is left are networks that fail, servers that cannot be selected, time-outs.
-    return isinstance(error, PyMongoError)
+        return error.code in _PASSING or any(error.has_error_label(label) for label in _LABELS)
+    # Networks that fail, servers that cannot be selected.  What else the driver raises is wrong for good.
+    return isinstance(error, ConnectionFailure)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a primary has, and what no election can undo any more."""
+
+    election: object
+    """Equal as long as the same primary was not elected anew; None where nobody tells."""
+    written: Timestamp
+    """The time of the primary's newest operation."""
+    committed: Timestamp
+    """A majority has everything up to this time."""
 
 
 class Cluster:
@@ -54,12 +83,17 @@ class Cluster:
         """Nothing is opened before `connect`; `name` is what the operator calls it."""
         self.uri = uri
         self.name = name
-        self._application = application
+        self.application = application
+        """By which the cluster knows our connections."""
         self._client: MongoClient[Document] | None = None
         self._seen_time: tuple[float, Timestamp] | None = None
         self.version: tuple[int, ...] = ()
+        self.sharded = False
+        """Whether there are shards behind it."""
         self.identity: object = None
         """Equal for two connections to the same cluster."""
+        self.permit: Callable[[], None] = lambda: None
+        """Called before every write of the link; raises while it must not write."""
 
     @property
     def client(self) -> MongoClient[Document]:
@@ -67,7 +101,7 @@ class Cluster:
         assert self._client is not None
         return self._client
 
-    @property
+    @cached_property
     def address(self) -> str:
         """Hosts and ports, comma separated, without credentials; what is unreadable is not shown."""
         try:
@@ -81,7 +115,7 @@ class Cluster:
         try:
             self._client = MongoClient(
                 self.uri,
-                appname=self._application,
+                appname=self.application,
                 readPreference="primary",
                 readConcernLevel="majority",
                 w="majority",
@@ -96,6 +130,7 @@ class Cluster:
             hello = self.client.admin.command("hello")
             self.version = tuple(self.client.server_info()["versionArray"][:3])
             self._require_cluster(hello)
+            self.sharded = hello.get("msg") == "isdbgrid"
             self.identity = self._identity(hello)
         except PyMongoError as error:
             raise LinkFailed(f"connect to {self.name} cluster: {_without_credentials(str(error))}") from error
@@ -133,6 +168,15 @@ class Cluster:
     def time(self) -> Timestamp:
         """The cluster's time now; raises PyMongoError."""
         return self._time_of(self.client.admin.command("ping"))
+
+    def standing(self) -> Standing:
+        """How far the primary is, and how far a majority; behind mongos both are the cluster's time.  Raises PyMongoError."""
+        hello = self.client.admin.command("hello")
+        if "lastWrite" not in hello:
+            now = self._time_of(hello)
+            return Standing(None, now, now)
+        written, committed = (hello["lastWrite"][which]["ts"] for which in ("opTime", "majorityOpTime"))
+        return Standing(hello.get("electionId"), written, committed)
 
     def note(self, text: str) -> Timestamp:
         """Write a no-op to the oplog, which every change stream gets past; returns its time.  Raises PyMongoError."""

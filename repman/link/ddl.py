@@ -61,6 +61,7 @@ class Definitions:
         listed_at: Timestamp,
         copier: Copier,
         refuse_renames_out: bool,
+        build_indexes: bool = True,
     ) -> None:
         """What happened until `listed_at` is in the catalogue; `copier` copies what events do not tell of."""
         self._source, self._target = source, target
@@ -68,6 +69,7 @@ class Definitions:
         self._listed_at = listed_at
         self._copier = copier
         self._refuse_renames_out = refuse_renames_out
+        self._build_indexes = build_indexes
         self._acts: dict[str, Callable[[Definition], None]] = {
             "create": self._create,
             "drop": self._drop,
@@ -256,6 +258,9 @@ class Definitions:
         if known is None:
             return
         specs = [dict(spec) for spec in change.description["indexes"]]
+        if not self._build_indexes:
+            self._catalog.add(replace(known, indexes={**known.indexes, **{spec["name"]: spec for spec in specs}}))
+            return
         names = {spec["name"] for spec in specs}
         # Those that the source was still building are complete now.
         waiting = {name: why for name, why in known.deferred.items() if name not in names}

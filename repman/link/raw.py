@@ -57,6 +57,17 @@ def fields(raw: bytes) -> dict[bytes, bytes]:
     return found
 
 
+def elements(raw: bytes) -> dict[bytes, bytes]:
+    """The elements of a document by key, each with type, key and value: `document` makes it of them again."""
+    found, at = {}, 4
+    while raw[at]:
+        end = raw.index(0, at + 1)
+        after = end + 1 + size_of(raw, raw[at], end + 1)
+        found[raw[at + 1 : end]] = raw[at:after]
+        at = after
+    return found
+
+
 def size_of(raw: bytes, kind: int, start: int) -> int:
     """Bytes of the value of that type that begins there."""
     size = _FIXED.get(kind)

@@ -17,11 +17,12 @@ from repman.link.catalog import Catalog
 from repman.link.changes import Change, Transaction
 from repman.link.connection import Cluster, patiently
 from repman.link.ddl import Definitions
+from repman.link.events import taken_apart
 from repman.link.frontier import Frontier, Ticket
 from repman.link.gates import Gates, Task
 from repman.link.options import LinkOptions
 from repman.link.stopping import AnyOf, Stopped
-from repman.link.stream import Batch, Event, Stream
+from repman.link.stream import Batch, Stream
 from repman.link.transactions import apply_whole
 from repman.link.writing import Terms
 
@@ -108,8 +109,9 @@ class Replication:
             self._note()
         ticket = self._frontier.issue(batch.place, len(batch.events))
         for event in batch.events:
-            if changes.is_data(event.fields):
-                self._document(event, ticket)
+            apart = taken_apart(event)
+            if changes.is_data(apart):
+                self._document(apart, ticket)
             else:
                 self._end_transaction()
                 self._collection(event, ticket)
@@ -117,15 +119,15 @@ class Replication:
         self._frontier.done(ticket)
         self._frontier.wait_for_room(_ROOM, stop)
 
-    def _document(self, event: Event, ticket: Ticket) -> None:
-        if self._atomic or self._transaction is not None:
-            whose = changes.transaction_of(event.fields)
+    def _document(self, event: dict[bytes, bytes], ticket: Ticket) -> None:
+        if self._atomic:
+            whose = changes.transaction_of(event)
             if self._transaction is not None and self._transaction[0] != whose:
                 self._end_transaction()
             if whose is not None:
                 self._collect(whose, event, ticket)
                 return
-        change = changes.change_of(event.fields)
+        change = changes.change_of(event)
         name = self._names.get(change.collection)
         if name is None:
             name = self._names[change.collection] = change.collection.hex()
@@ -154,8 +156,8 @@ class Replication:
         for (worker, _), (ticket, found) in parts.items():
             self._appliers.submit(worker, Part(name, found, sum(each.size for each in found), ticket))
 
-    def _collection(self, event: Event, ticket: Ticket) -> None:
-        change = changes.definition_of(event.document)
+    def _collection(self, event: bytes, ticket: Ticket) -> None:
+        change = changes.definition_of(event)
         if not self._definitions.concerns(change):
             return
         self._submit(ticket)
@@ -175,8 +177,8 @@ class Replication:
         except BaseException as error:  # noqa: BLE001  a thread has nobody else to tell
             self._fail(error)
 
-    def _collect(self, whose: Transaction, event: Event, ticket: Ticket) -> None:
-        change = changes.change_of(event.fields)
+    def _collect(self, whose: Transaction, event: dict[bytes, bytes], ticket: Ticket) -> None:
+        change = changes.change_of(event)
         if self._transaction is None:
             self._frontier.add(ticket, 1, 0)
             self._transaction = (whose, [], ticket, 0)

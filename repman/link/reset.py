@@ -5,6 +5,7 @@ from __future__ import annotations
 from pymongo.errors import PyMongoError
 
 from repman.errors import LinkFailed
+from repman.link.checkpoint import own_name
 from repman.link.connection import Cluster
 from repman.link.place import COLLECTIONS, Place
 
@@ -27,7 +28,7 @@ def reset(target_uri: str, place: Place, what: str = ALL) -> None:
             if name in ("checkpoints", "heartbeats"):
                 database[name].delete_one({"_id": place.id})
             else:
-                database.drop_collection(name)
+                database.drop_collection(own_name(name, place.id))
     except PyMongoError as error:
         raise LinkFailed(f"reset: {error}") from error
     finally:

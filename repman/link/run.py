@@ -23,13 +23,18 @@ from repman.link.frontier import Frontier, Place
 from repman.link.options import BuildIndexes
 from repman.link.record import Record
 from repman.link.replication import Replication
+from repman.link.resync import reconcile
 from repman.link.status import Phase
-from repman.link.stopping import AnyOf, Every, Stopped
+from repman.link.stopping import AnyOf, Every, Once, Stopped
+from repman.link.verification import Verification
 from repman.link.writing import Terms
 
 LOG = logging.getLogger(__name__)
 
 _SAVE_EVERY = 1.0
+_LOOK = 0.05
+_PATIENCE = 60.0
+"""Seconds for which the beginning waits for a target that does not answer: longer than an election lasts."""
 
 
 class Rewound(Exception):
@@ -45,32 +50,54 @@ class Run:
         self.checkpoints = checkpoints
         self.record = record
         self.catalog = Catalog(checkpoints.keep, checkpoints.forget, record.options.remap)
-        self.catalog.load(checkpoints.collections())
-        self.progress = Progress(record.total_bytes, record.copied_bytes)
-        self.frontier: Frontier | None = None
-        self.replication: Replication | None = None
         self.stop = threading.Event()
         """End in order: what was read is applied first."""
         self.abort = threading.Event()
         """End at once."""
+        known = patiently(lambda: list(checkpoints.collections()), self.abort, _PATIENCE)
+        self.catalog.load(iter(known))
+        self.progress = Progress(record.total_bytes, record.copied_bytes)
+        self.verification = Verification(source, target, self.catalog, checkpoints)
+        self.frontier: Frontier | None = None
+        self.replication: Replication | None = None
+        self._at_once = AnyOf(self.abort, checkpoints.taken)
+        self._soon = AnyOf(self.stop, self._at_once)
+        self._copy_ends: threading.Event = self._soon
+        self._saving = threading.Lock()
+        self._saved_place: Place | None = None
         self.paused_itself = False
         """It was to be paused once the target is consistent, and is."""
 
     def work(self) -> None:
         """Go on until told to stop.  Raises LinkFailed, HistoryLost, LinkTaken and PyMongoError."""
-        both = AnyOf(self.stop, self.abort)
+        stop = self._soon
         try:
             if self.record.phase is Phase.PREPARING:
-                self._prepare(both)
+                self._prepare(stop)
             if self.record.phase is Phase.CLONING:
-                self._clone(both)
-            while not both.is_set():
-                try:
-                    self._replicate()
-                except Rewound:
-                    LOG.warning("the target's primary changed; replication goes on from the last checkpoint")
+                self._clone(stop)
+            if self.record.history_lost:
+                self._resync(stop)
+            if self.record.differs:
+                self.verification.repair(self.copy, stop)
+                self.record.differs = False
+                patiently(self.save, stop)
+            self._follow()
         except Stopped:
-            return
+            pass
+        self.checkpoints.refuse_if_taken()
+
+    def _follow(self) -> None:
+        """Replicate until told to stop, and to where replication was when it was told, also if that is lost again."""
+        owed: Timestamp | None = None
+        while not self._at_once.is_set() and (owed is not None or not self.stop.is_set()):
+            try:
+                self._replicate(owed)
+                owed = None
+            except Rewound:
+                LOG.warning("the target's primary changed; replication goes on from the last checkpoint")
+                assert self.frontier is not None
+                owed = max(owed or self.frontier.place.time, self.frontier.place.time)
 
     @property
     def place(self) -> Place | None:
@@ -86,18 +113,23 @@ class Run:
         return done, max(done, total)
 
     def save(self) -> None:
-        """Keep the record as it is now, in all but the place in the stream.  Raises LinkTaken and PyMongoError."""
-        self.record.copied_bytes, self.record.total_bytes = self.copied()
-        self.checkpoints.save(self.record.document())
+        """Keep the record as it is now, in all but the place in the stream.  Raises LinkTaken and PyMongoError.
+
+        Several threads do: what is kept last is the newest.
+        """
+        with self._saving:
+            self.record.copied_bytes, self.record.total_bytes = self.copied()
+            place = self.record.place
+            self.checkpoints.save(self.record.document())
+            self._saved_place = place
 
     def _prepare(self, stop: threading.Event) -> None:
         """Make empty collections.  Begins anew after a crash: nothing is lost by that."""
         options = self.record.options
-        self.record.started_at = patiently(self.source.time, stop)
         patiently(self.checkpoints.clear, stop)
         self.catalog.clear()
-        listed_at = self.record.started_at
-        listed = listing.list_source(self.source, options.selection, stop)
+        listed_at, listed = self._listed(stop)
+        self.record.started_at = listed_at
         collections = [each.collection for each in listed]
         # Views last: they may be of collections that are made now.
         collections.sort(key=lambda each: each.is_view)
@@ -113,11 +145,28 @@ class Run:
         self.record.phase = Phase.CLONING
         patiently(self.save, stop)
 
+    def _listed(self, stop: threading.Event) -> tuple[Timestamp, list[listing.Listed]]:
+        """What the source has, with a time before that; nothing of it can be undone by an election any more."""
+        while not stop.is_set():
+            before = patiently(self.source.standing, stop)
+            found = listing.list_source(self.source, self.record.options.selection, stop)
+            now = seen = patiently(self.source.standing, stop)
+            while now.committed < seen.written:
+                if stop.wait(_LOOK):
+                    raise Stopped
+                now = patiently(self.source.standing, stop)
+            if now.election == before.election:
+                return before.committed, found
+        raise Stopped
+
     def _clone(self, stop: threading.Event) -> None:
         began = time.monotonic()
         saver = Every(_SAVE_EVERY, partial(_quietly, self.save), "checkpoint")
         try:
-            self._cloner().run(stop)
+            options = self.record.options
+            Clone(
+                self.source, self.target, self.catalog, self.checkpoints, options, self.progress, self._started_at
+            ).run(stop)
         finally:
             saver.end()
         self.record.copied_at = patiently(self.source.time, stop)
@@ -126,22 +175,32 @@ class Run:
         patiently(self.save, stop)
         LOG.info("Clone completed in %.0fs", time.monotonic() - began)
 
-    def _cloner(self) -> Clone:
-        return Clone(self.source, self.target, self.catalog, self.checkpoints, self.record.options, self.progress)
+    def _resync(self, stop: threading.Event) -> None:
+        """The stream cannot be read on: compare, copy what differs, and follow from now on."""
+        LOG.warning("the source's oplog has lost the link's place: source and target are compared")
+        began = patiently(self.source.standing, stop).committed
+        reconcile(self.source, self.target, self.catalog, self.record.options.selection, self, stop)
+        self.verification.look_again(self.copy, stop)
+        self.record.copied_at = patiently(self.source.time, stop)
+        self.record.started_at = self.record.listed_at = began
+        self.record.place = Place(began)
+        self.record.phase = Phase.CATCHING_UP
+        self.record.history_lost = False
+        patiently(self.save, stop)
 
     @property
     def _started_at(self) -> Timestamp:
         assert self.record.started_at is not None
         return self.record.started_at
 
-    def _replicate(self) -> None:
+    def _replicate(self, owed: Timestamp | None) -> None:
+        """Replicate until told to stop, but at least up to what is `owed`.  Raises Rewound and what `work` raises."""
         record, terms, ending = self.record, Terms(), threading.Event()
-        both = AnyOf(self.stop, self.abort)
-        for key, copy in patiently(self.checkpoints.copies, both).items():
-            broken_off = self.catalog.get(key)
-            if not copy["done"] and broken_off is not None:
-                patiently(partial(self.copy, broken_off), both)
         assert record.place is not None
+        if owed is not None:
+            self._finish_copies(self._at_once)
+        else:
+            self._finish_copies(self._soon)
         self.frontier = Frontier(record.place, record.events_applied, record.events_applied)
         definitions = Definitions(
             self.source,
@@ -151,8 +210,13 @@ class Run:
             record.listed_at or self._started_at,
             self,
             record.options.refuse_renames_out,
+            record.options.build_indexes is not BuildIndexes.NEVER,
         )
+        frontier = self.frontier
         rewound: list[bool] = []
+
+        def reached() -> bool:
+            return owed is None or frontier.place.time >= owed
 
         def keep() -> None:
             if not rewound and not self._keep_place(terms):
@@ -164,22 +228,33 @@ class Run:
         )
         saver = Every(_SAVE_EVERY, partial(_quietly, keep), "checkpoint")
         try:
-            self.replication.run(self.stop, AnyOf(self.abort, ending))
+            # What was read is applied before a stop: also what takes a copy of a collection.
+            self._copy_ends = AnyOf(self._at_once, ending)
+            self.replication.run(Once(self.stop, reached), self._copy_ends)
         finally:
+            self._copy_ends = self._soon
             saver.end()
-        if rewound or not patiently(lambda: self._keep_place(terms), self.abort):
+        if rewound or not patiently(lambda: self._keep_place(terms), self._at_once):
             raise Rewound
+
+    def _finish_copies(self, stop: threading.Event) -> None:
+        """Copy anew what was announced, and broken off."""
+        for key, copy in patiently(self.checkpoints.copies, stop).items():
+            broken_off = self.catalog.get(key)
+            if not copy["done"] and broken_off is not None:
+                patiently(partial(self.copy, broken_off), stop)
 
     def _keep_place(self, terms: Terms) -> bool:
         """Keep how far replication is; False when what was written may be lost.  Raises LinkTaken and PyMongoError."""
         assert self.frontier is not None
         place, applied = self.frontier.place, self.frontier.applied
-        if not terms.kept_by(self.checkpoints.barrier()):
+        if not terms.kept_by(self.checkpoints.barrier):
             return False
-        if place == self.record.place:
+        if place == self._saved_place:
             return True
-        self.record.place = place
-        self.record.events_read, self.record.events_applied = self.frontier.read, applied
+        with self._saving:
+            self.record.place = place
+            self.record.events_read, self.record.events_applied = self.frontier.read, applied
         if self.record.phase is Phase.CATCHING_UP and self.record.consistent:
             self.record.phase = Phase.REPLICATING
             LOG.info("Initial Sync completed")
@@ -206,8 +281,9 @@ class Run:
             self.checkpoints,
             replace(self.record.options, build_indexes=BuildIndexes.AFTER_DATA_COPY),
             Progress(),
+            self.source.time(),
         )
-        alone.run(AnyOf(self.abort, self.stop), only=collection.key)
+        alone.run(self._copy_ends, only=collection.key)
 
 
 def _quietly(call: Callable[[], None]) -> None:

@@ -12,16 +12,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from bson.max_key import MaxKey
 from bson.raw_bson import RawBSONDocument
+from bson.timestamp import Timestamp
 from pymongo.errors import OperationFailure, PyMongoError
 
 from repman.link import raw
 from repman.link.catalog import Collection
 from repman.link.connection import Cluster, Document
+from repman.link.ranges import identity_of
 
-MESSAGE_BYTES = 47_000_000
-"""What one command to the target may carry; the server takes 48,000,000."""
+MESSAGE_BYTES = 16_000_000
+"""What one command to the target may carry, beside a single larger document; the driver sends 16 MiB and a little."""
 _UUID_MISMATCH = 361
+_MAX_KEY = 0x7F
+"""The BSON type."""
 _RENAMED_OR_DROPPED = frozenset({175, 26, _UUID_MISMATCH})
 
 
@@ -51,9 +56,11 @@ class Segment:
 class Reader:
     """Reads one collection of the source, also while it is given other names."""
 
-    def __init__(self, source: Cluster, collection: Collection, uuid: Any, natural: bool) -> None:
-        """`natural`: read in the order of the disk, in one piece."""
+    def __init__(self, source: Cluster, collection: Collection, uuid: Any, natural: bool, since: Timestamp) -> None:
+        """`natural`: read in the order of the disk, in one piece.  What was written until `since` is seen."""
         self._source = source
+        # A primary that was just elected, or whose secondaries are late, would show what a majority had before.
+        self._concern = {"level": "majority", "afterClusterTime": since}
         self._database = collection.database
         self._name = collection.name
         self._uuid = uuid
@@ -68,27 +75,36 @@ class Reader:
         command = {**self._find(after, None), "projection": {"_id": 1}, "skip": count, "limit": 1, "singleBatch": True}
         with self._session() as session:
             _, found, _ = raw.batch(self._ask(command, session))
-        return found[0] if found else None
+        return found[0] if found and not _is_last(found[0]) else None
 
     def batches(self, segment: Segment, count: int) -> Iterator[list[bytes]]:
         """The documents that are not copied yet, and the last that is, about `count` at once.
 
         Raises Gone and PyMongoError.
         """
-        command = {**self._find(segment.after or segment.start, segment.end), "batchSize": count}
+        low = segment.after or segment.start
         with self._session() as session:
-            cursor, found, _ = raw.batch(self._ask(command, session))
-            try:
+            if low is None or not _is_last(low):
+                yield from self._bounded(self._find(low, segment.end), count, session)
+            if segment.end is None and low is not None:
+                # Bounds of an index leave the very last of all possible values out.
+                _, found, _ = raw.batch(self._ask({**self._find(None, None), "filter": {"_id": MaxKey()}}, session))
                 if found:
                     yield found
-                while cursor:
-                    more = {"getMore": cursor, "collection": command["find"], "batchSize": count}
-                    cursor, found, _ = raw.batch(self._ask(more, session))
-                    if found:
-                        yield found
-            finally:
-                if cursor:
-                    self._kill(cursor, command["find"], session)
+
+    def _bounded(self, command: Document, count: int, session: Any) -> Iterator[list[bytes]]:
+        cursor, found, _ = raw.batch(self._ask({**command, "batchSize": count}, session))
+        try:
+            if found:
+                yield found
+            while cursor:
+                more = {"getMore": cursor, "collection": command["find"], "batchSize": count}
+                cursor, found, _ = raw.batch(self._ask(more, session))
+                if found:
+                    yield found
+        finally:
+            if cursor:
+                self._kill(cursor, command["find"], session)
 
     @contextmanager
     def _session(self) -> Iterator[Any]:
@@ -99,7 +115,7 @@ class Reader:
         command: Document = {
             "find": self._name,
             "collectionUUID": self._uuid,
-            "readConcern": {"level": "majority"},
+            "readConcern": self._concern,
             "noCursorTimeout": True,
         }
         if self.natural:
@@ -109,9 +125,9 @@ class Reader:
             # Bounds are compared as the index is sorted.
             command["collation"] = self._collation
         if after is not None:
-            command["min"] = RawBSONDocument(after)
+            command["min"] = RawBSONDocument(identity_of(after))
         if end is not None:
-            command["max"] = RawBSONDocument(end)
+            command["max"] = RawBSONDocument(identity_of(end))
         return command
 
     def _ask(self, command: Document, session: Any) -> bytes:
@@ -149,8 +165,8 @@ class Plan:
         self._reader = reader
         self._documents = max(1, documents)
         self._lock = threading.Lock()
-        self._again = [Segment(each["number"], each["start"], each["end"]) for each in known if not each["done"]]
-        self._next = len(known)
+        self._again = unfinished(known)
+        self._next = known[-1]["number"] + 1 if known else 0
         self._after: bytes | None = known[-1]["end"] if known else None
         self._ended = bool(known) and self._after is None
         self._open = 0
@@ -188,3 +204,25 @@ class Plan:
         """Whether nothing is left to be taken."""
         with self._lock:
             return self._ended and not self._again
+
+
+def unfinished(known: list[Document]) -> list[Segment]:
+    """What is still to be copied of the segments that were begun; `known` is what was kept of them, by number.
+
+    Several threads begin segments, so a crash may leave a later one known and an earlier one not: what is missing
+    between two that are known is copied in one piece.  Pure.
+    """
+    found: list[Segment] = []
+    number, end = 0, None
+    for each in known:
+        if each["number"] > number and each["start"] != end:
+            found.append(Segment(number, end, each["start"]))
+        if not each["done"]:
+            found.append(Segment(each["number"], each["start"], each["end"]))
+        number, end = each["number"] + 1, each["end"]
+    return found
+
+
+def _is_last(found: bytes) -> bool:
+    """Whether the document has the greatest of all possible ``_id``s."""
+    return identity_of(found)[4] == _MAX_KEY

@@ -53,7 +53,7 @@ def shown(record: Record, run: Run | None, vitals: Vitals | None, sides: tuple[C
         catch_up_seconds=vitals.catch_up_seconds() if vitals is not None and record.state is State.RUNNING else None,
         pause_on_initial_sync=record.options.pause_on_initial_sync,
         reversible=record.options.reversible,
-        verification={} if record.options.verify else None,
+        verification=dict.fromkeys(("source", "target"), run.verification.progress) if record.options.verify else None,
         warnings=_warnings(left, record),
     )
 

@@ -32,6 +32,26 @@ class AnyOf(threading.Event):
         return self.is_set()
 
 
+class Once(threading.Event):
+    """Set when another event is and a condition holds."""
+
+    def __init__(self, event: threading.Event, condition: Callable[[], bool]) -> None:
+        super().__init__()
+        self._event, self._condition = event, condition
+
+    def is_set(self) -> bool:
+        """Whether both are the case."""
+        return super().is_set() or (self._event.is_set() and self._condition())
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until both are the case, which is noticed within a fifth of a second; whether they are."""
+        left = float("inf") if timeout is None else timeout
+        while not self.is_set() and left > 0:
+            super().wait(min(left, _EVERY))
+            left -= _EVERY
+        return self.is_set()
+
+
 class Every:
     """Calls something again and again, in a thread of its own, until it is ended."""
 

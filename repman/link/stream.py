@@ -31,18 +31,10 @@ _LOST = frozenset({286, 136, 280, 260})
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One event, taken apart at its first level."""
-
-    fields: dict[bytes, bytes]
-    document: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
     """What the source answered once; often nothing."""
 
-    events: list[Event]
+    events: list[bytes]
     place: Place
     """Where the stream goes on after them."""
     source_time: Timestamp | None
@@ -121,24 +113,29 @@ class Stream:
 
     def _batch_of(self, reply: bytes) -> tuple[int, Batch]:
         cursor, documents, cursor_fields = raw.batch(reply)
-        events = []
-        for document in documents:
-            event = raw.fields(document)
-            piece = event.get(b"splitEvent")
-            if piece is not None:
-                self._pieces.update(event)
-                if not _is_last(piece):
-                    continue
-                event, self._pieces = self._pieces, {}
-            events.append(Event(event, document))
+        events = self._whole(documents) if self._splits() else documents
         token = cursor_fields.get(b"postBatchResumeToken")
         if token is not None and not self._pieces:
             self._place = Place(token_time(token), token)
         elif events:
-            token = events[-1].fields[b"_id"]
+            token = raw.fields(documents[-1])[b"_id"]
             self._place = Place(token_time(token), token)
         moment = raw.fields(reply).get(b"operationTime")
         return cursor, Batch(events, self._place, timestamp(moment) if moment is not None else None)
+
+    def _whole(self, documents: list[bytes]) -> list[bytes]:
+        """The events, put together where they came in pieces."""
+        events = []
+        for document in documents:
+            piece = raw.fields(document).get(b"splitEvent")
+            if piece is None:
+                events.append(document)
+                continue
+            self._pieces.update(raw.elements(document))
+            if _is_last(piece):
+                events.append(raw.document(*self._pieces.values()))
+                self._pieces = {}
+        return events
 
 
 def _is_last(piece: bytes) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from repman.link.connection import Cluster, Document
 from repman.link.raw import Documents
 
 DUPLICATE = 11000
-_ONE = {"w": 1}
+_ONE, _MAJORITY = {"w": 1}, {"w": "majority"}
 
 
 @dataclass(slots=True)
@@ -44,33 +45,57 @@ def delete(target: Cluster, database: str, name: str, statements: bytes) -> Writ
 
 def define(target: Cluster, database: str, command: Document) -> None:
     """Change a collection or an index, for good: by majority.  Raises PyMongoError."""
-    target.client[database].command({**command, "writeConcern": {"w": "majority"}})
+    target.permit()
+    _require_concern(target.client[database].command({**command, "writeConcern": _MAJORITY}))
 
 
 def _write(target: Cluster, database: str, command: Document) -> Written:
+    target.permit()
     if "delete" not in command:
         command["bypassDocumentValidation"] = True
-    reply = target.client[database].command({**command, "writeConcern": _ONE})
-    if trouble := reply.get("writeConcernError"):
-        raise OperationFailure(trouble.get("errmsg", ""), trouble.get("code"), trouble)
+    # Several shards have terms of their own, of which the reply tells nothing.
+    concern = _MAJORITY if target.sharded else _ONE
+    reply = target.client[database].command({**command, "writeConcern": concern})
+    _require_concern(reply)
     return Written(term_of(reply), reply.get("writeErrors", []))
 
 
-class Terms:
-    """In which terms of the target something was written since the last checkpoint.
+def _require_concern(reply: Mapping[str, Any]) -> None:
+    """A command that was carried out, but may be undone by an election, answers ok, too.  Raises OperationFailure."""
+    if trouble := reply.get("writeConcernError"):
+        raise OperationFailure(trouble.get("errmsg", ""), trouble.get("code"), dict(trouble))
 
-    Documents are written without waiting for a majority, for speed.  A checkpoint is, and what was written before it
+
+class Terms:
+    """In which terms of the target something was written since the last barrier.  Usable from several threads.
+
+    Documents are written without waiting for a majority, for speed.  A barrier is, and what was written before it
     in the same term is a part of what the majority has.  What was written in another term may be lost with it.
     """
 
     def __init__(self) -> None:
         self._written: set[int] = set()
+        self._lock = threading.Lock()
 
     def wrote(self, term: int) -> None:
         """Something was written in that term."""
-        self._written.add(term)
+        with self._lock:
+            self._written.add(term)
 
-    def kept_by(self, term: int) -> bool:
-        """Whether a checkpoint of that term keeps all that was written; begins anew in any case."""
-        written, self._written = self._written, set()
-        return written <= {term}
+    def kept_by(self, barrier: Callable[[], int]) -> bool:
+        """Whether a majority keeps all that was written until now; `barrier` waits for it and returns its term.
+
+        What is written while it waits may come after it, and is a matter of the next one.  Raises what `barrier`
+        raises; what was written is then a matter of the next one, too.
+        """
+        with self._lock:
+            written, self._written = self._written, set()
+        if not written:
+            return True
+        try:
+            term = barrier()
+        except BaseException:
+            with self._lock:
+                self._written |= written
+            raise
+        return written == {term}

@@ -1,7 +1,8 @@
 """Questions to a process of ours over a Unix socket: one question and one answer a connection.
 
 A message is its length in four bytes, big end first, and a JSON document: a Command there and a Receipt back on
-the monitor's socket, a Request there and a Reply back on the worker's.
+the monitor's socket, a Request there and a Reply back on the worker's, a LinkCommand there and a Receipt back on that of
+a link's process.
 Whoever may open the socket (its owner) may command; rights of API users are checked before.
 """
 
@@ -20,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from repman.errors import MonitorDown, RepmanError, StateError, WorkerDown
+from repman.errors import LinkDown, MonitorDown, RepmanError, StateError, WorkerDown
 from repman.model.command import Command, Receipt
+from repman.model.link import LinkCommand
 from repman.model.work import Reply, Request
 from repman.state.codec import decode, encode
 
@@ -138,11 +140,16 @@ class BusServer(Generic[Question]):
 
 def monitor_server(path: Path, handler: Callable[[Command], Receipt], at_once: int = 16) -> BusServer[Command]:
     """The monitor's end: commands in, receipts out."""
+    return BusServer(path, Command, handler, _troubled, at_once)
 
-    def troubled(status: str, code: str, sentence: str) -> Receipt:
-        return Receipt(status, sentence, ((code, sentence),) if status == "refused" else ())
 
-    return BusServer(path, Command, handler, troubled, at_once)
+def link_server(path: Path, handler: Callable[[LinkCommand], Receipt], at_once: int = 8) -> BusServer[LinkCommand]:
+    """A link's end: commands in, receipts out."""
+    return BusServer(path, LinkCommand, handler, _troubled, at_once)
+
+
+def _troubled(status: str, code: str, sentence: str) -> Receipt:
+    return Receipt(status, sentence, ((code, sentence),) if status == "refused" else ())
 
 
 def worker_server(path: Path, handler: Callable[[Request], Reply], at_once: int = 64) -> BusServer[Request]:
@@ -168,11 +175,19 @@ def ask_worker(path: Path, request: Request, timeout: float) -> Reply:
     return _ask(path, request, Reply, timeout, _WORKER)
 
 
+def ask_link(path: Path, command: LinkCommand, timeout: float) -> Receipt:
+    """A link's answer to a command, within `timeout` seconds.  Raises LinkDown, in the same cases."""
+    peer = _Peer(f"process of the link {command.link}", f"link run {command.link}", LinkDown, "status of the link")
+    return _ask(path, command, Receipt, timeout, peer)
+
+
 @dataclass(frozen=True, slots=True)
 class _Peer:
     name: str
     command: str
     down: type[RepmanError]
+    status: str = "cluster's status"
+    """What says whether a command was carried out."""
 
 
 _MONITOR = _Peer("monitor", "monitor", MonitorDown)
@@ -201,12 +216,12 @@ def _ask(path: Path, question: object, answer: type[AnswerT], timeout: float, li
         except TimeoutError:
             raise down(
                 f"The {who} did not answer within {timeout:g} s; the command may still be carried out. "
-                "Look at the cluster's status before you repeat it."
+                f"Look at the {listener.status} before you repeat it."
             ) from None
         except (OSError, ValueError) as error:
             raise down(
                 f"The {who} went away before it answered ({error}); the command may have been carried out. "
-                "Look at the cluster's status before you repeat it."
+                f"Look at the {listener.status} before you repeat it."
             ) from error
 
 

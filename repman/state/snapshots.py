@@ -15,7 +15,7 @@ from repman.state.boot import boot_id
 from repman.state.codec import decode, encode
 from repman.state.publication import clusters_in, file_name, replace_file
 
-V = TypeVar("V", Snapshot, ProbeTable)
+V = TypeVar("V")
 
 LOG = logging.getLogger(__name__)
 
@@ -77,11 +77,13 @@ class Publisher:
         )
 
 
-class _Reader(Generic[V]):
+class DocumentReader(Generic[V]):
     """Documents of one kind, decoded once a version."""
 
     _directory: str
     _kind: type[V]
+    _format: int | None = None
+    """What their field ``format`` must say; None: they have no such field."""
 
     def __init__(self, rundir: Path) -> None:
         """Read below that directory, which need not exist yet."""
@@ -113,7 +115,7 @@ class _Reader(Generic[V]):
             document = file.read()
         value = self._decoded(document)
         if value is None and (cluster not in self._known or self._known[cluster][1] is not None):
-            LOG.warning("%s cannot be read: it is damaged or of another release; restart the monitor", path)
+            LOG.warning("%s cannot be read: it is damaged or of another release; restart what publishes it", path)
         self._known[cluster] = ((status.st_ino, status.st_mtime_ns), value)
         return value
 
@@ -122,17 +124,18 @@ class _Reader(Generic[V]):
             value = decode(self._kind, document)
         except ValueError:
             return None
-        return None if isinstance(value, Snapshot) and value.format != FORMAT else value
+        return value if getattr(value, "format", None) == self._format else None
 
 
-class SnapshotReader(_Reader[Snapshot]):
+class SnapshotReader(DocumentReader[Snapshot]):
     """The published snapshots; usable from several threads."""
 
     _directory = SNAPSHOTS
     _kind = Snapshot
+    _format = FORMAT
 
 
-class ProbeReader(_Reader[ProbeTable]):
+class ProbeReader(DocumentReader[ProbeTable]):
     """The published probe tables, for the hot path: one look-up in a dictionary most of the time."""
 
     _directory = PROBES

@@ -28,7 +28,8 @@ _GRANTS_BY_ROOM = {
     "cluster": (
         "create drop delete create-monitor drop-monitor failover switchover rolling settings grant checksum sharding "
         "replication certificates-rotate certificates-reload bench process test traffic show-backups show-routes "
-        "show-graphs config-graphs show-agents show-certificates rotate-passwords reset-sla debug"
+        "show-graphs config-graphs show-agents show-certificates rotate-passwords reset-sla debug link-show link-start "
+        "link-pause link-resume link-finalize link-reverse"
     ),
     "proxy": "config-create config-get config-ressource config-flag start stop",
     "prov": (

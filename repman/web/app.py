@@ -12,12 +12,15 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from repman.config.live import Live
-from repman.config.settings import ClusterSettings, Settings
+from repman.config.settings import ClusterSettings, ServiceSettings, Settings
 from repman.errors import MonitorDown, RepmanError, StateError, WorkerDown
+from repman.model.command import Receipt
+from repman.model.link import LinkCommand
 from repman.state import bus
 from repman.state.accounts import EVERYWHERE, AccountStore
 from repman.state.audit import AuditTrail
 from repman.state.history import History
+from repman.state.links import LinkReader
 from repman.state.snapshots import ProbeReader, SnapshotReader
 from repman.web import limits, replies, tokens, trail
 from repman.web.acl import PUBLIC, User, users_of
@@ -55,6 +58,8 @@ def create_app(settings: Settings) -> Flask:
         history=History(service.history_url),
         ask=partial(bus.ask, service.monitor_socket),
         ask_worker=partial(bus.ask_worker, service.worker_socket),
+        links=LinkReader(service.rundir),
+        ask_link=partial(_ask_link, service),
         throttle=LoginThrottle(service.rundir / "logins.json"),
     )
     app = Flask("repman", static_folder=None, template_folder=None)
@@ -71,6 +76,10 @@ def create_app(settings: Settings) -> Flask:
     app.register_error_handler(RepmanError, _repman_error)
     app.register_error_handler(Exception, _mistake)
     return app
+
+
+def _ask_link(service: ServiceSettings, command: LinkCommand, timeout: float) -> Receipt:
+    return bus.ask_link(service.link_socket(command.link), command, timeout)
 
 
 def _adopt(app: Flask, house: House, settings: Settings) -> None:

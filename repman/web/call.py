@@ -12,10 +12,12 @@ from flask import Response, g
 from repman.config.live import Live
 from repman.config.settings import ClusterSettings, Settings
 from repman.model.command import Command, Receipt
+from repman.model.link import LinkCommand
 from repman.model.snapshot import Snapshot
 from repman.model.work import Reply, Request
 from repman.state.audit import AuditTrail
 from repman.state.history import History
+from repman.state.links import LinkReader
 from repman.state.publication import age
 from repman.state.snapshots import ProbeReader, SnapshotReader
 from repman.state.turnstile import Turnstile
@@ -29,6 +31,8 @@ Ask = Callable[[Command, float], Receipt]
 """Sends a command to the monitor and waits at most so many seconds for its receipt."""
 AskWorker = Callable[[Request, float], Reply]
 """Sends a request to the worker and waits at most so many seconds for its reply."""
+AskLink = Callable[[LinkCommand, float], Receipt]
+"""Sends a command to the process of a link and waits at most so many seconds for its receipt."""
 
 
 _FEW = 10
@@ -50,6 +54,8 @@ class House:
     history: History
     ask: Ask
     ask_worker: AskWorker
+    links: LinkReader
+    ask_link: AskLink
     throttle: LoginThrottle
     renditions: Renditions = field(default_factory=Renditions)
     looks: Turnstile = field(default_factory=lambda: Turnstile(whole=8, each=3))

@@ -45,8 +45,9 @@ def free_port() -> int:
 class Member:
     """One mongod of its own process group."""
 
-    def __init__(self, directory: Path, set_name: str, options: tuple[str, ...]) -> None:
+    def __init__(self, directory: Path, set_name: str, options: tuple[str, ...], oplog_mb: int = 256) -> None:
         self.directory, self.set_name, self.options = directory, set_name, options
+        self.oplog_mb = oplog_mb
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
@@ -62,7 +63,7 @@ class Member:
     def start(self) -> None:
         self.process = subprocess.Popen(
             [mongod(), "--dbpath", str(self.directory), "--port", str(self.port), "--bind_ip", "127.0.0.1",
-             "--replSet", self.set_name, "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256",
+             "--replSet", self.set_name, "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", str(self.oplog_mb),
              "--logpath", str(self.log), "--logappend", "--setParameter", "diagnosticDataCollectionEnabled=false",
              *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -103,9 +104,11 @@ class Member:
 class ReplicaSet:
     """Members of one set; `uri` finds its primary."""
 
-    def __init__(self, directory: Path, name: str, members: int = 1, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, directory: Path, name: str, members: int = 1, options: tuple[str, ...] = (), oplog_mb: int = 256
+    ) -> None:
         self.name = name
-        self.members = [Member(directory / f"{name}-{number}", name, options) for number in range(members)]
+        self.members = [Member(directory / f"{name}-{number}", name, options, oplog_mb) for number in range(members)]
         for member in self.members:
             member.start()
         config = {

@@ -136,7 +136,7 @@ def test_every_option_is_listed_and_no_secret_shown(client: FlaskClient) -> None
         for path in ("/api/clusters/shop/settings/options", "/api/clusters/settings/options")
         for each in client.get(path).json["options"]
     ]
-    assert {each["name"] for each in listed} == {option.name for option in OPTIONS}
+    assert {each["name"] for each in listed} == {option.name for option in OPTIONS if option.scope is not Scope.LINK}
     text = client.get("/api/clusters/shop/settings/options").text + client.get("/api/clusters/settings/options").text
     assert "pw-of-repman" not in text
     assert PASSWORD not in text
@@ -168,7 +168,7 @@ def test_servers_are_added_under_free_names_and_dropped_from_every_list(client: 
     assert (unknown.status_code, unknown.json["msg"]) == (500, "Cluster Not Found")
 
 
-ONLY_IN_FILE = [option for option in OPTIONS if option.only_in_file]
+ONLY_IN_FILE = [option for option in OPTIONS if option.only_in_file and option.scope is not Scope.LINK]
 
 
 @pytest.mark.parametrize("option", ONLY_IN_FILE, ids=lambda option: option.name)
@@ -188,6 +188,18 @@ def test_what_names_programs_and_files_is_refused_to_everybody(client: FlaskClie
     path = f"/api/clusters/{'shop/' if option.scope is Scope.CLUSTER else ''}settings/options"
     listed = {each["name"]: each["onlyInFile"] for each in client.get(path).json["options"]}
     assert listed[option.name]
+
+
+@pytest.mark.parametrize(
+    "option", [option for option in OPTIONS if option.scope is Scope.LINK], ids=lambda row: row.name
+)
+def test_an_option_of_a_link_is_changed_in_the_file_alone(client: FlaskClient, main: Path, option: Option) -> None:
+    before = {path: path.read_bytes() for path in main.parent.rglob("*.toml")}
+    for root in ("/api/clusters/shop", "/api/clusters"):
+        answer = client.post(f"{root}/settings/actions/set/{option.name}", json={"value": "1"})
+        assert answer.status_code == 501
+        assert "change it in the configuration file, in [links.<name>], and reload" in answer.text
+    assert {path: path.read_bytes() for path in main.parent.rglob("*.toml")} == before
 
 
 def test_what_was_saved_of_a_path_before_can_be_forgotten(client: FlaskClient, main: Path) -> None:

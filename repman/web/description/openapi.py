@@ -28,6 +28,7 @@ _VARIABLES = {
     "proxy": "Id (`px...`) or name of a proxy.",
     "host": "Host of a server, as it is configured.",
     "port": "Port of a server.",
+    "link": "Name of a link.",
 }
 _BODIES = ("application/json", "application/x-www-form-urlencoded")
 _BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE")

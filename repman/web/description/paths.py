@@ -18,6 +18,7 @@ CHAPTERS = (
     "Reads of a server",
     "Actions on a server",
     "Proxies",
+    "Links",
 )
 """In the order of the documentation."""
 
@@ -37,6 +38,8 @@ def chapter(route: Route) -> str:
     path = route.path
     if route.grant == PUBLIC:
         return "Without a token"
+    if path.startswith("/api/links"):
+        return "Links"
     if path.startswith(PROXY):
         return "Proxies"
     if path.startswith((SERVER, f"{CLUSTER}/servers/")):

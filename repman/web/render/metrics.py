@@ -13,18 +13,26 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from repman.config.settings_link import LinkSettings
+from repman.model.link import LinkView
 from repman.model.observation import Link, Receiver
 from repman.model.snapshot import ServerView, Snapshot
+from repman.web.render.metrics_links import LinkMetrics
 
 _CLUSTER = ("cluster",)
 _SERVER = ("cluster", "instance")
 _Sample = tuple[tuple[str, ...], float]
 
 
-def render_metrics(snapshots: Sequence[Snapshot], ages: Sequence[float]) -> bytes:
-    """The exposition, in text format; `ages` of the snapshots in seconds."""
+def render_metrics(
+    snapshots: Sequence[Snapshot],
+    ages: Sequence[float],
+    links: Iterable[tuple[LinkSettings, LinkView | None, float]] = (),
+) -> bytes:
+    """The exposition, in text format; `ages` of the snapshots, and those of what links have published, in seconds."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Snapshots([pair for pair in zip(snapshots, ages, strict=True) if pair[0].generation]))
+    registry.register(LinkMetrics(links))
     return generate_latest(registry)
 
 

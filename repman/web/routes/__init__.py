@@ -10,6 +10,7 @@ from repman.web.routes import (
     description,
     front,
     jobs,
+    links,
     polled,
     probes,
     provisioning,
@@ -36,6 +37,7 @@ ROUTES: tuple[Route, ...] = (
     *settings.ROUTES,
     *users.ROUTES,
     *provisioning.ROUTES,
+    *links.ROUTES,
     *polled.ROUTES,
     *probes.ROUTES,
 )

@@ -33,7 +33,7 @@ ROUTES: tuple[Route, ...] = (
     _public(
         "/api/prometheus",
         polled.metrics,
-        "All clusters as metrics in Prometheus' text format, each with the label `cluster`.",
+        "All clusters as metrics in Prometheus' text format, each with the label `cluster`, and all links (`link`).",
         (Answer(200, "", "text/plain"),),
         "test_the_metrics_can_be_scraped",
     ),

@@ -12,6 +12,7 @@ from repman.web import replies
 from repman.web.call import Call
 from repman.web.parameters import count
 from repman.web.render.metrics import render_metrics
+from repman.web.views.links import known_links
 
 _PATIENCE = 2
 _LONGEST = 20
@@ -20,9 +21,9 @@ _waiting = threading.BoundedSemaphore(2)
 
 
 def metrics(call: Call) -> Response:
-    """All clusters for Prometheus."""
+    """All clusters and links for Prometheus."""
     snapshots = call.snapshots()
-    text = render_metrics(snapshots, [age(snapshot) for snapshot in snapshots])
+    text = render_metrics(snapshots, [age(snapshot) for snapshot in snapshots], known_links(call.house))
     return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

@@ -44,7 +44,7 @@ def supervise() -> Iterator[Callable[..., Supervisor]]:
     made: list[Supervisor] = []
 
     def make(*specs: ChildSpec, **more: object) -> Supervisor:
-        made.append(Supervisor(specs, **more))  # type: ignore[arg-type]
+        made.append(Supervisor(lambda: specs, **more))  # type: ignore[arg-type]
         return made[-1]
 
     yield make
@@ -115,6 +115,97 @@ def test_a_child_that_does_not_listen_is_killed(supervise: Callable[..., Supervi
     assert not alive(pid)
 
 
+def running(supervisor: Supervisor) -> dict[str, int]:
+    supervisor.turn()
+    return supervisor.pids()
+
+
+@pytest.fixture
+def changing() -> Iterator[tuple[Supervisor, list[ChildSpec]]]:
+    """A supervisor, and the children that it should have, which a test may change."""
+    wanted = [ChildSpec("one", SLEEPER), ChildSpec("two", SLEEPER, made_for="a source")]
+    supervisor = Supervisor(lambda: list(wanted))
+    supervisor.start()
+    yield supervisor, wanted
+    supervisor.stop()
+
+
+def test_a_child_that_is_wanted_later_is_started(changing: tuple[Supervisor, list[ChildSpec]]) -> None:
+    supervisor, wanted = changing
+    before = supervisor.pids()
+    wanted.insert(1, ChildSpec("between", SLEEPER))
+    after = running(supervisor)
+    assert list(after) == ["one", "between", "two"]
+    assert before.items() <= after.items()
+
+
+def test_a_child_that_is_wanted_no_more_is_ended_and_nobody_waits_for_it(
+    changing: tuple[Supervisor, list[ChildSpec]], tmp_path: Path
+) -> None:
+    supervisor, wanted = changing
+    ready = tmp_path / "ready"
+    wanted.append(ChildSpec("deaf", (*STUBBORN, str(ready)), grace=0.3))
+    deaf = running(supervisor)["deaf"]
+    until(ready.exists)
+    del wanted[1:]
+    assert running(supervisor)["deaf"] == deaf, "it is asked, and has its time"
+    until(lambda: list(running(supervisor)) == ["one"])
+    assert not alive(deaf)
+
+
+def test_a_child_that_is_wanted_otherwise_is_started_anew(changing: tuple[Supervisor, list[ChildSpec]]) -> None:
+    supervisor, wanted = changing
+    before = supervisor.pids()
+    wanted[1] = ChildSpec("two", SLEEPER, made_for="another source")
+    until(lambda: running(supervisor).get("two", before["two"]) != before["two"])
+    after = supervisor.pids()
+    assert after["one"] == before["one"]
+    assert not alive(before["two"])
+    assert running(supervisor) == after
+
+
+def test_a_child_that_keeps_dying_is_started_at_once_when_it_is_wanted_otherwise() -> None:
+    wanted = [ChildSpec("one", (sys.executable, "-c", "raise SystemExit(1)"))]
+    supervisor = Supervisor(lambda: list(wanted), backoff=Backoff(first=1000.0, longest=1000.0))
+    supervisor.start()
+    until(lambda: not running(supervisor) and supervisor.turn() > 900)
+    wanted[0] = ChildSpec("one", SLEEPER)
+    try:
+        assert list(running(supervisor)) == ["one"]
+    finally:
+        supervisor.stop()
+
+
+def test_neighbours_of_one_group_are_ended_together(
+    supervise: Callable[..., Supervisor], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each says that it is asked to end, and ends when the other one has been asked, too."""
+    one_of_two = (
+        sys.executable,
+        "-c",
+        "import os, signal, sys, time\n"
+        "mine, other = sys.argv[1:]\n"
+        "def asked(*_):\n"
+        "    open(mine, 'w').close()\n"
+        "    while not os.path.exists(other): time.sleep(0.01)\n"
+        "    os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, asked)\n"
+        "open(mine + '.ready', 'w').close()\n"
+        "while True: time.sleep(60)",
+    )
+    files = [str(tmp_path / name) for name in ("one", "two")]
+    specs = [
+        ChildSpec(name, (*one_of_two, mine, other), grace=10.0, group="both")
+        for name, mine, other in (("one", *files), ("two", *reversed(files)))
+    ]
+    supervisor = supervise(*specs)
+    supervisor.start()
+    until(lambda: all(Path(f"{file}.ready").exists() for file in files))
+    supervisor.stop()
+    assert supervisor.pids() == {}
+    assert "killed" not in caplog.text
+
+
 PARENT = """
 import sys
 from repman.cli.supervisor import ChildSpec, Supervisor, run
@@ -124,7 +215,7 @@ child = "import sys, time, os\\n" \\
     "open(sys.argv[1] + '.new', 'w').write(str(os.getpid()))\\n" \\
     "os.rename(sys.argv[1] + '.new', sys.argv[1])\\n" \\
     "time.sleep(60)"
-run(Supervisor([ChildSpec("one", (sys.executable, "-c", child, sys.argv[1]))]))
+run(Supervisor(lambda: [ChildSpec("one", (sys.executable, "-c", child, sys.argv[1]))]))
 """
 
 

@@ -119,7 +119,7 @@ def test_a_variable_that_may_mean_two_clusters_is_a_mistake(configured):
     configured.cluster()
     configured.main.write_text(configured.main.read_text() + "[a-b]\n[a_b]\n")
     told = configured.mistakes(environ={"REPMAN_A_B_FAILOVER_MODE": "manual"})
-    assert any("may mean any of the clusters a-b, a_b" in mistake for mistake in told)
+    assert any("may mean any of cluster a-b, cluster a_b" in mistake for mistake in told)
 
 
 def test_origins(configured):

@@ -71,7 +71,8 @@ def test_secrets_of_replication_manager_are_secrets_here():
         "onpremise-ssh-credential",
         "replication-credential",
     }
-    assert {option.name for option in OPTIONS if option.secret} == names | {"state-url"}
+    ours = {"state-url", "link-source", "link-target", "link-token"}
+    assert {option.name for option in OPTIONS if option.secret} == names | ours
 
 
 def test_scopes_that_could_surprise():
