@@ -104,6 +104,7 @@ def _options(link: LinkSettings) -> LinkOptions:
         write_blocking=blocking[link.write_blocking],
         reversible=link.reversible,
         verify=link.verify,
+        atomic_transactions=link.atomic_transactions,
     )
 
 

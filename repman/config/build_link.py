@@ -41,5 +41,6 @@ def link(name: str, values: _Values) -> LinkSettings:
         write_blocking=values.text("link-write-blocking"),
         reversible=values.flag("link-reversible"),
         verify=values.flag("link-verify"),
+        atomic_transactions=values.flag("link-atomic-transactions"),
         options=values.shown(),
     )

@@ -112,4 +112,11 @@ LINK_OPTIONS: tuple[Option, ...] = (
         default=False,
         help="Whether repman's start has source and target compared, and the link is not finalized where they differ.",
     ),
+    _link(
+        name="link-atomic-transactions",
+        kind=Kind.BOOL,
+        default=False,
+        help="Whether a transaction of the source is one on the target, too, so that no reader there sees a part of it; "
+        "it costs speed where there are many.",
+    ),
 )

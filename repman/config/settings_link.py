@@ -35,6 +35,8 @@ class LinkSettings:
     reversible: bool = False
     verify: bool = False
     """Whether source and target are compared before the link is finalized."""
+    atomic_transactions: bool = False
+    """Whether readers of the target never see a part of a transaction."""
     options: dict[str, object] = field(default_factory=dict)
     """Every option's value by name, secrets masked, of the URIs only the hosts."""
 

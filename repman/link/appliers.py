@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import bson
 from bson.raw_bson import RawBSONDocument
@@ -28,6 +30,19 @@ _MOST_BYTES = 8_000_000
 _FETCH = frozenset({2, 9, 28, 29, 40, 52, 54, 17280, 17419, 10334})
 """Codes with which an update does not fit the document that the target has, because that one is newer: the path is not
 viable, is no array, conflicts, has a name that an operator cannot set, or the document would become too large."""
+
+
+_CONFLICT_SECONDS = 60.0
+_CONFLICT_PAUSE = 0.05
+_ID_INDEX = ("_id",)
+
+
+class UniqueConflict(Exception):
+    """The target has another document with a value that must be unique.
+
+    It has been changed or removed on the source before, and another thread is about to do so here.  This comes on the
+    way back only: on the way there nothing is unique before the end.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +135,7 @@ class Appliers:
             self._failed(error)
 
     def _next(self, queue: deque[Part]) -> list[Part] | None:
-        """What is to be done for one collection: everything that waits for it in a row, up to a bound."""
+        """What is to be done for one collection: everything that waits for it, up to a bound."""
         with self._changed:
             while not queue:
                 if self._stop.is_set():
@@ -128,12 +143,18 @@ class Appliers:
                 self._changed.wait(0.5)
             if self._stop.is_set():
                 return None
-            parts = [queue.popleft()]
-            count, size = len(parts[0].changes), parts[0].size
-            while queue and queue[0].collection == parts[0].collection and count < self._most and size < _MOST_BYTES:
-                parts.append(queue.popleft())
-                count += len(parts[-1].changes)
-                size += parts[-1].size
+            first = queue.popleft()
+            parts, others = [first], []
+            count, size = len(first.changes), first.size
+            while queue and count < self._most and size < _MOST_BYTES:
+                part = queue.popleft()
+                if part.collection != first.collection:
+                    others.append(part)
+                    continue
+                parts.append(part)
+                count += len(part.changes)
+                size += part.size
+            queue.extendleft(reversed(others))
             return parts
 
     def _apply(self, parts: list[Part]) -> None:
@@ -142,27 +163,48 @@ class Appliers:
             return  # dropped since: the catalogue is ahead of what is replayed
         changes = [change for part in parts for change in part.changes]
         for some in _bounded(changes, self._most):
-            patiently(lambda some=some: self.send(collection, some), self._stop)  # type: ignore[misc]
+            patiently(lambda some=some: self.carry_out(collection, some), self._stop)  # type: ignore[misc]
 
-    def send(self, collection: Collection, changes: list[Change]) -> None:
-        """Carry changes of one collection out, now.  Raises Stopped, LinkFailed and PyMongoError."""
+    def carry_out(self, collection: Collection, changes: list[Change]) -> None:
+        """Carry the changes out; where another thread has yet to remove what is in the way, wait for it."""
+        until = time.monotonic() + _CONFLICT_SECONDS
+        while True:
+            try:
+                self._send(collection, changes)
+                return
+            except UniqueConflict as error:
+                if time.monotonic() > until:
+                    raise LinkFailed(
+                        f"bulk write: {collection}: {error}; remove or change the target's other document"
+                    ) from error
+                if self._stop.wait(_CONFLICT_PAUSE):
+                    raise Stopped from error
+
+    def _send(self, collection: Collection, changes: list[Change]) -> None:
+        """Carry changes of one collection out, now.  Raises Stopped, LinkFailed, UniqueConflict and PyMongoError."""
         if self._stop.is_set():
             raise Stopped
         if collection.is_capped:
             self._in_order(collection, changes)
             return
         bulk = bulk_of(changes)
-        again = self._insert(collection, bulk)
+        conflicts: list[UniqueConflict] = []
+        again = self._insert(collection, bulk, conflicts)
         updates = [change for change in bulk.inserts if change is not None and change.key in again]
         updates += [change for change in bulk.updates if change is not None]
         deletes = [change for change in bulk.deletes if change is not None]
         apart = list(bulk.apart)
         for some in _in_turn(updates, deletes):
-            apart += self._change(collection, *some)
+            apart += self._change(collection, *some, conflicts)
+        if conflicts:
+            # What was in the way may be gone by now: then everything is repeated, which does no harm.
+            raise conflicts[0]
         for key in {change.key for change in apart}:
             self._fetch(collection, key)
 
-    def _change(self, collection: Collection, updates: list[Change], deletes: list[Change]) -> list[Change]:
+    def _change(
+        self, collection: Collection, updates: list[Change], deletes: list[Change], conflicts: list[UniqueConflict]
+    ) -> list[Change]:
         """Carry them out; returns changes whose documents must be read from the source."""
         database, name = self._catalog.target(collection)
         removed = [change.statements[0] for change in deletes]
@@ -172,37 +214,45 @@ class Appliers:
             if done is not None:
                 self._terms.wrote(done.term)
                 return []
-        apart = self._update(collection, updates)
+        apart = self._update(collection, updates, conflicts)
         if removed:
             self._require(collection, writing.delete(self._target, database, name, b"".join(removed)), ())
         return apart
 
-    def _insert(self, collection: Collection, bulk: Bulk) -> set[bytes]:
+    def _insert(self, collection: Collection, bulk: Bulk, conflicts: list[UniqueConflict]) -> set[bytes]:
         """Insert what is new; returns the keys of what was there already."""
         inserts = [change for change in bulk.inserts if change is not None]
         if not inserts:
             return set()
         database, name = self._catalog.target(collection)
         done = writing.insert(self._target, database, name, b"".join(change.statements[0] for change in inserts))
+        conflicts += [_conflict(error) for error in done.errors if _is_conflict(error)]
+        done.errors = [error for error in done.errors if not _is_conflict(error)]
         self._require(collection, done, (DUPLICATE,))
         return {inserts[error["index"]].key for error in done.errors}
 
-    def _update(self, collection: Collection, updates: list[Change]) -> list[Change]:
+    def _update(self, collection: Collection, updates: list[Change], conflicts: list[UniqueConflict]) -> list[Change]:
         """Carry updates and replacements out one by one; returns changes whose documents must be read from the source."""
         owners = [change for change in updates for _ in statements_of(change)]
         statements = [statement for change in updates for statement in statements_of(change)]
         apart: dict[bytes, Change] = {}
+        left_out: set[bytes] = set()
         database, name = self._catalog.target(collection)
         while statements:
             done = writing.update(self._target, database, name, b"".join(statements))
-            self._require(collection, done, (*_FETCH, DUPLICATE))
-            if not done.errors:
-                break
             # An ordered command ends with its first error.
-            index = int(done.errors[0]["index"])
-            failed = owners[index]
-            apart[failed.key] = failed
-            rest = [pair for pair in zip(owners[index:], statements[index:], strict=True) if pair[0].key not in apart]
+            index = int(done.errors[0]["index"]) if done.errors else len(statements)
+            if done.errors and _is_conflict(done.errors[0]):
+                conflicts.append(_conflict(done.errors[0]))
+                left_out.add(owners[index].key)
+                done.errors = []
+            self._require(collection, done, (*_FETCH, DUPLICATE))
+            if done.errors:
+                apart[owners[index].key] = owners[index]
+                left_out.add(owners[index].key)
+            rest = [
+                pair for pair in zip(owners[index:], statements[index:], strict=True) if pair[0].key not in left_out
+            ]
             owners, statements = [owner for owner, _ in rest], [statement for _, statement in rest]
         return list(apart.values())
 
@@ -250,7 +300,7 @@ class Appliers:
             self._require(collection, writing.delete(self._target, database, name, remove), ())
             return
         done = writing.update(self._target, database, name, replacement(key, found[0]))
-        self._terms.wrote(done.term)
+        self._require(collection, done, (*_FETCH, DUPLICATE))
         if done.errors:
             # Another shard key under the same _id, or names that look like operators.
             self._require(collection, writing.delete(self._target, database, name, remove), ())
@@ -259,6 +309,8 @@ class Appliers:
     def _require(self, collection: Collection, done: Written, passing: tuple[int, ...]) -> None:
         self._terms.wrote(done.term)
         for error in done.errors:
+            if _is_conflict(error):
+                raise _conflict(error)
             if error["code"] in passing:
                 continue
             told = OperationFailure(str(error.get("errmsg")), error["code"], error)
@@ -279,6 +331,15 @@ def _bounded(changes: list[Change], most: int) -> list[list[Change]]:
         size += change.size
         count += 1
     return pieces
+
+
+def _is_conflict(error: Mapping[str, Any]) -> bool:
+    """Whether a value is taken that must be unique, other than ``_id``."""
+    return error["code"] == DUPLICATE and tuple(error.get("keyPattern", _ID_INDEX)) != _ID_INDEX
+
+
+def _conflict(error: Mapping[str, Any]) -> UniqueConflict:
+    return UniqueConflict(str(error.get("errmsg")))
 
 
 def _in_turn(updates: list[Change], deletes: list[Change]) -> Iterator[tuple[list[Change], list[Change]]]:

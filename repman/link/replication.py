@@ -194,7 +194,7 @@ class Replication:
         self._transaction = None
         self._submit(ticket)
         names = frozenset(change.collection.hex() for change in found)
-        act = partial(apply_whole, self._target, self._catalog, found, self._appliers.send)
+        act = partial(apply_whole, self._target, self._catalog, found, self._appliers.carry_out)
         self._gates.add(Task(names, ticket, act, size=size))
         self._frontier.done(ticket)
 

@@ -298,6 +298,20 @@ def test_cut_over_and_the_way_back(linked: Linked) -> None:
     assert (found.source.name, found.target.name) == ("target", "source")
     linked.caught_up(linked.target)
     assert digests(linked.source) == digests(linked.target)
+    # Unique values that wander from one document to another, on which several threads work.
+    customers = linked.target.client.shop.customers
+    linked.link.pause()
+    for number in range(100):
+        mail = customers.find_one({"mail": str(number)})
+        assert mail is not None
+        if number % 2:
+            customers.delete_one({"_id": mail["_id"]})
+        else:
+            customers.update_one({"_id": mail["_id"]}, {"$set": {"mail": f"was {number}"}})
+        customers.insert_one({"mail": str(number), "second": True})
+    linked.link.resume()
+    linked.caught_up(linked.target)
+    assert digests(linked.source) == digests(linked.target)
     linked.again()
     assert linked.link.status().source.name == "target", "the direction outlives the process"
     linked.target.client.shop.orders.insert_many([{"_id": f"more {number}"} for number in range(100)])

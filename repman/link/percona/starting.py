@@ -48,6 +48,8 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     repl_worker_flush_interval: str | None = None
     repl_worker_bulk_queue_size: int | None = None
     use_collection_bulk_write: bool | None = None
+    atomic_transactions: bool | None = None
+    """Ours: readers of the target never see a part of a transaction."""
 
     def over(self, other: StartRequest) -> StartRequest:
         """This request, with what it does not say taken from another."""
@@ -67,6 +69,7 @@ def options_of(request: StartRequest) -> LinkOptions:
     return LinkOptions(
         selection=NamespaceFilter(tuple(request.include_namespaces or ()), tuple(request.exclude_namespaces or ())),
         pause_on_initial_sync=bool(request.pause_on_initial_sync),
+        atomic_transactions=bool(request.atomic_transactions),
         parallel_collections=request.clone_num_parallel_collections or 0,
         read_workers=request.clone_num_read_workers or 0,
         insert_workers=request.clone_num_insert_workers or 0,
