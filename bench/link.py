@@ -8,6 +8,8 @@ The link is the `pcsm` program, a process of its own; mongod, link and load shar
 - lag: 5,000 operations a second; every 50 ms a document is marked on the source and looked for on the target.
 - memory: the link's largest resident size over all of it.
 
+Each server has a cache of 1 GB and an oplog of 8 GB.
+
 Usage: python bench/link.py [--documents 300000] [--operations 400000] [--rounds 3]
 Prints one JSON object; exits 1 when the copy differs or a goal was missed.
 """
@@ -38,6 +40,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "mongo"))
 from mongo_stand import ReplicaSet, free_port, wait_until
 
 KIB = 1024
+CACHE_GB = 1.0
+"""Of each server: more than the data, as servers are run."""
 GOALS = {
     "clone_mb_per_second": 70.0,
     "clone_of_bare": 0.8,
@@ -238,7 +242,7 @@ def alike(source: ReplicaSet, target: ReplicaSet) -> bool:
 
 
 def measure(directory: Path, documents: int, operations: int, rounds: int) -> dict[str, Any]:
-    source, target = ReplicaSet(directory, "rs0"), ReplicaSet(directory, "rs1")
+    source, target = (ReplicaSet(directory, name, cache_gb=CACHE_GB) for name in ("rs0", "rs1"))
     results: dict[str, Any] = {"clone": [], "bare": [], "replication": [], "catch_up": []}
     try:
         for each in (source, target):
@@ -309,9 +313,8 @@ def main() -> None:
     failures = [f"{name}: {value:.1f}, goal {GOALS[name]}" for name, (value, ok) in reached.items() if not ok]
     if not found["alike"]:
         failures.append("source and target differ")
-    finish(
-        "link", failures, {"goals": {name: round(value, 2) for name, (value, _) in reached.items()}, "samples": found}
-    )
+    goals = {name: round(value, 2) for name, (value, _) in reached.items()}
+    raise SystemExit(finish("link", failures, goals=goals, samples=found))
 
 
 if __name__ == "__main__":

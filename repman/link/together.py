@@ -14,7 +14,7 @@ from pymongo.write_concern import WriteConcern
 from repman.link.checkpoint import term_of
 from repman.link.connection import Cluster, Document, is_transient
 from repman.link.raw import Documents
-from repman.link.writing import Written
+from repman.link.writing import Written, sending
 
 MOST_STATEMENTS = 500
 """In one transaction: larger ones need more of the target's cache, and are not faster."""
@@ -48,6 +48,7 @@ def change_together(
     term = -1
     try:
         with (
+            sending(target),
             target.client.start_session(causal_consistency=False) as session,
             session.start_transaction(write_concern=_ONE),
         ):

@@ -45,9 +45,11 @@ def free_port() -> int:
 class Member:
     """One mongod of its own process group."""
 
-    def __init__(self, directory: Path, set_name: str, options: tuple[str, ...], oplog_mb: int = 256) -> None:
+    def __init__(
+        self, directory: Path, set_name: str, options: tuple[str, ...], oplog_mb: int = 256, cache_gb: float = 0.25
+    ) -> None:
         self.directory, self.set_name, self.options = directory, set_name, options
-        self.oplog_mb = oplog_mb
+        self.oplog_mb, self.cache_gb = oplog_mb, cache_gb
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,7 @@ class Member:
     def start(self) -> None:
         self.process = subprocess.Popen(
             [mongod(), "--dbpath", str(self.directory), "--port", str(self.port), "--bind_ip", "127.0.0.1",
-             "--replSet", self.set_name, "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", str(self.oplog_mb),
+             "--replSet", self.set_name, "--wiredTigerCacheSizeGB", str(self.cache_gb), "--oplogSize", str(self.oplog_mb),
              "--logpath", str(self.log), "--logappend", "--setParameter", "diagnosticDataCollectionEnabled=false",
              *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -105,10 +107,18 @@ class ReplicaSet:
     """Members of one set; `uri` finds its primary."""
 
     def __init__(
-        self, directory: Path, name: str, members: int = 1, options: tuple[str, ...] = (), oplog_mb: int = 256
+        self,
+        directory: Path,
+        name: str,
+        members: int = 1,
+        options: tuple[str, ...] = (),
+        oplog_mb: int = 256,
+        cache_gb: float = 0.25,
     ) -> None:
         self.name = name
-        self.members = [Member(directory / f"{name}-{number}", name, options, oplog_mb) for number in range(members)]
+        self.members = [
+            Member(directory / f"{name}-{number}", name, options, oplog_mb, cache_gb) for number in range(members)
+        ]
         for member in self.members:
             member.start()
         config = {
