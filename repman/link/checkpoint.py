@@ -24,7 +24,6 @@ from pymongo.errors import AutoReconnect, DuplicateKeyError, ExecutionTimeout, O
 from repman.errors import LinkTaken
 from repman.link.catalog import Collection, of_document
 from repman.link.connection import Cluster, Document, patiently
-from repman.link.orphans import wait_out
 from repman.link.stopping import Stopped
 
 LOG = logging.getLogger(__name__)
@@ -73,7 +72,8 @@ class Lease:
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
             self._thread.start()
-        patiently(lambda: wait_out(self._target, stop), stop, _PATIENCE)
+        self._target.orphans.suspect()
+        patiently(lambda: self._target.orphans.require_over(self._target.client), stop, _PATIENCE)
         self._target.permit = self.require
 
     def give_up(self) -> None:
@@ -185,7 +185,8 @@ class Checkpoints:
     def _database(self) -> Any:
         return self._target.database(self._name)
 
-    def _own(self, name: str) -> Any:
+    def own(self, name: str) -> Any:
+        """The collection in which the link keeps documents of that kind."""
         return self._database[own_name(name, self._link)]
 
     def load(self) -> Document | None:
@@ -221,7 +222,7 @@ class Checkpoints:
 
     def collections(self) -> Iterator[Collection]:
         """The catalogue."""
-        for document in self._own("collections").find({"database": {"$exists": True}}, {"copy": 0, "verified": 0}):
+        for document in self.own("collections").find({"database": {"$exists": True}}, {"copy": 0, "verified": 0}):
             yield of_document(document)
 
     def keep(self, collection: Collection) -> None:
@@ -229,25 +230,25 @@ class Checkpoints:
         document = collection.document()
         del document["_id"]
         self._lease.require()
-        self._own("collections").update_one({"_id": collection.key}, {"$set": document}, upsert=True)
+        self.own("collections").update_one({"_id": collection.key}, {"$set": document}, upsert=True)
 
     def forget(self, key: str) -> None:
         """Take an entry out of the catalogue.  Raises LinkTaken and PyMongoError."""
         self._lease.require()
-        self._own("collections").delete_one({"_id": key})
-        self._own("segments").delete_many({"collection": key})
+        self.own("collections").delete_one({"_id": key})
+        self.own("segments").delete_many({"collection": key})
 
     def keep_all(self, collections: list[tuple[Collection, Document]]) -> None:
         """Keep a catalogue, and that nothing of its collections is copied.  Raises LinkTaken and PyMongoError."""
         self._lease.require()
-        self._own("collections").delete_many({})
+        self.own("collections").delete_many({})
         for first in range(0, len(collections), 1000):
             some = [{**each.document(), "copy": copy} for each, copy in collections[first : first + 1000]]
-            self._own("collections").insert_many(some)
+            self.own("collections").insert_many(some)
 
     def copies(self) -> dict[str, Document]:
         """How far the copy of each collection is, by key; nothing for those that were not begun."""
-        return {each["_id"]: each["copy"] for each in self._own("collections").find({}, {"copy": 1}) if "copy" in each}
+        return {each["_id"]: each["copy"] for each in self.own("collections").find({}, {"copy": 1}) if "copy" in each}
 
     def keep_copy(self, key: str, copy: Document) -> int:
         """Keep how far the copy of a collection is; returns the target's term.  Raises PyMongoError."""
@@ -255,7 +256,7 @@ class Checkpoints:
 
     def segments(self, key: str) -> list[Document]:
         """The segments of a collection that were begun, in order."""
-        return list(self._own("segments").find({"collection": key}).sort("number", 1))
+        return list(self.own("segments").find({"collection": key}).sort("number", 1))
 
     def keep_segment(self, key: str, number: int, changes: Document) -> int:
         """Keep what is known of a segment; returns the target's term.  Raises PyMongoError."""
@@ -264,40 +265,25 @@ class Checkpoints:
 
     def forget_segments(self, key: str) -> None:
         """The collection is copied from its beginning.  Raises PyMongoError."""
-        self._own("segments").delete_many({"collection": key})
-
-    def verified(self) -> dict[str, Document]:
-        """How far the comparison of each collection is, by key.  Raises PyMongoError."""
-        found = self._own("collections").find({"verified": {"$exists": True}}, {"verified": 1})
-        return {each["_id"]: each["verified"] for each in found}
-
-    def keep_verified(self, key: str, found: Document) -> None:
-        """Keep how far the comparison of a collection is.  Raises LinkTaken and PyMongoError."""
-        self._lease.require()
-        self._own("collections").update_one({"_id": key}, {"$set": {"verified": found}})
-
-    def forget_verified(self) -> None:
-        """Everything is to be compared again.  Raises LinkTaken and PyMongoError."""
-        self._lease.require()
-        self._own("collections").update_many({}, {"$unset": {"verified": 1}})
+        self.own("segments").delete_many({"collection": key})
 
     def opposite(self) -> list[Collection]:
         """The catalogue of the way back.  Raises PyMongoError."""
-        return [of_document(each) for each in self._own("opposite").find({})]
+        return [of_document(each) for each in self.own("opposite").find({})]
 
     def keep_opposite(self, collections: list[Collection]) -> None:
         """Keep the catalogue of the way back.  Raises LinkTaken and PyMongoError."""
         self._lease.require()
-        self._own("opposite").delete_many({})
+        self.own("opposite").delete_many({})
         if collections:
-            self._own("opposite").insert_many([each.document() for each in collections])
+            self.own("opposite").insert_many([each.document() for each in collections])
 
     def clear(self) -> None:
         """Forget catalogue and segments: a new run begins.  Raises PyMongoError."""
         self._lease.require()
         for name in ("segments", "collections"):
-            self._own(name).drop()
-        self._own("segments").create_index([("collection", 1), ("number", 1)])
+            self.own(name).drop()
+        self.own("segments").create_index([("collection", 1), ("number", 1)])
 
     def _marked(self, name: str, query: Document, changes: Document) -> int:
         self._lease.require()

@@ -20,6 +20,7 @@ from pymongo.write_concern import WriteConcern
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from repman.errors import LinkFailed
+from repman.link.orphans import Orphans
 from repman.link.stopping import Stopped
 
 Document = dict[str, Any]
@@ -94,6 +95,8 @@ class Cluster:
         """Equal for two connections to the same cluster."""
         self.permit: Callable[[], None] = lambda: None
         """Called before every write of the link; raises while it must not write."""
+        self.orphans = Orphans(application)
+        """Writes to it that may be under way although nobody waits for them."""
 
     @property
     def client(self) -> MongoClient[Document]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 
 from repman.link import indexes, listing
 from repman.link.catalog import Catalog, Collection, creation
@@ -13,15 +14,45 @@ from repman.link.status import UnsuccessfulIndex
 LOG = logging.getLogger(__name__)
 
 
-def give_final_form(target: Cluster, catalog: Catalog, stop: threading.Event) -> tuple[UnsuccessfulIndex, ...]:
-    """Give all indexes the source's form; returns those that could not be given it.  Raises Stopped, PyMongoError."""
+def give_final_form(
+    target: Cluster, catalog: Catalog, stop: threading.Event, source: Cluster | None = None
+) -> tuple[UnsuccessfulIndex, ...]:
+    """Give all indexes the source's form; returns those that could not be given it.  Raises Stopped, PyMongoError.
+
+    `source` is asked what became of the indexes that it was still building when the link began.
+    """
     collections = [each for each in catalog.all() if each.indexes]
 
+    def finalize(collection: Collection) -> list[UnsuccessfulIndex]:
+        return indexes.finalize(target, catalog, without_abandoned(source, catalog, collection))
+
     def finalized(collection: Collection) -> list[UnsuccessfulIndex]:
-        return patiently(lambda: indexes.finalize(target, catalog, collection), stop)
+        return patiently(lambda: finalize(collection), stop)
 
     found = listing.in_parallel(collections, finalized)
     return tuple(sorted((each for some in found for each in some), key=lambda each: (each.namespace, each.name)))
+
+
+def without_abandoned(source: Cluster | None, catalog: Catalog, collection: Collection) -> Collection:
+    """The collection without indexes whose build the source has given up, of which no event tells.
+
+    Raises PyMongoError.
+    """
+    waiting = {name for name, why in collection.deferred.items() if why == indexes.INCOMPLETE}
+    if source is None or not waiting:
+        return collection
+    present = {spec["name"] for spec in source.client[collection.database][collection.name].list_indexes()}
+    abandoned = waiting - present
+    if not abandoned:
+        return collection
+    LOG.info("the source did not complete %s of %s", ", ".join(sorted(abandoned)), collection)
+    left = replace(
+        collection,
+        indexes={name: spec for name, spec in collection.indexes.items() if name not in abandoned},
+        deferred={name: why for name, why in collection.deferred.items() if name not in abandoned},
+    )
+    catalog.add(left)
+    return left
 
 
 def opposite(target: Cluster, catalog: Catalog) -> list[Collection]:

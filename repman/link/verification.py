@@ -11,7 +11,7 @@ from dataclasses import replace
 from repman.errors import LinkFailed
 from repman.link.catalog import Catalog, Collection
 from repman.link.checkpoint import Checkpoints
-from repman.link.connection import Cluster, patiently
+from repman.link.connection import Cluster, Document, patiently
 from repman.link.differences import Differences, differences_of
 from repman.link.frontier import Place
 from repman.link.repair import repair
@@ -22,6 +22,8 @@ from repman.link.verify import Reading, collection_differences
 LOG = logging.getLogger(__name__)
 
 _KEEP_EVERY = 5.0
+_FIELD = "verified"
+"""Of the catalogue's documents."""
 _NAMED = 5
 """Differing documents in a sentence."""
 
@@ -46,7 +48,7 @@ class Verification:
         some minutes only; when they are over, replication goes on to a newer one (`advance`).
         """
         collections = [each for each in self._catalog.all() if not each.is_view]
-        known = patiently(self._checkpoints.verified, stop)
+        known = patiently(self._kept, stop)
         self.progress = Verifying("initial hashing", len(collections))
         differing = []
         for collection in collections:
@@ -73,11 +75,11 @@ class Verification:
 
         Replication must be stopped, and goes on afterwards from where it was.
         """
-        for key, document in patiently(self._checkpoints.verified, stop).items():
+        for key, document in patiently(self._kept, stop).items():
             collection, found = self._catalog.get(key), differences_of(document)
             if collection is not None and found.total:
                 self.make_alike(collection, found, copy_anew, stop)
-        patiently(self._checkpoints.forget_verified, stop)
+        patiently(self._forget, stop)
 
     def look_again(self, copy_anew: CopyAnew, stop: threading.Event) -> None:
         """Compare everything as it is now, and make it alike, while clients write to the source.
@@ -124,7 +126,7 @@ class Verification:
             nonlocal saved
             if kept and (now.complete or time.monotonic() - saved > _KEEP_EVERY):
                 saved = time.monotonic()
-                patiently(lambda: self._checkpoints.keep_verified(collection.key, now.document()), stop)
+                patiently(lambda: self._keep(collection, now), stop)
 
         database, name = self._catalog.target(collection)
         return collection_differences(
@@ -136,6 +138,20 @@ class Verification:
             stop,
             found,
         )
+
+    def _kept(self) -> dict[str, Document]:
+        """How far the comparison of each collection was, by key."""
+        found = self._checkpoints.own("collections").find({_FIELD: {"$exists": True}}, {_FIELD: 1})
+        return {each["_id"]: each[_FIELD] for each in found}
+
+    def _keep(self, collection: Collection, found: Differences) -> None:
+        self._checkpoints.refuse_if_taken()
+        self._checkpoints.own("collections").update_one({"_id": collection.key}, {"$set": {_FIELD: found.document()}})
+
+    def _forget(self) -> None:
+        """Everything is to be compared again."""
+        self._checkpoints.refuse_if_taken()
+        self._checkpoints.own("collections").update_many({}, {"$unset": {_FIELD: 1}})
 
 
 def _told(differing: list[tuple[Collection, Differences]]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,17 +46,30 @@ def delete(target: Cluster, database: str, name: str, statements: bytes) -> Writ
 
 def define(target: Cluster, database: str, command: Document) -> None:
     """Change a collection or an index, for good: by majority.  Raises PyMongoError."""
+    with sending(target):
+        reply = target.client[database].command({**command, "writeConcern": _MAJORITY})
+    _require_concern(reply)
+
+
+@contextmanager
+def sending(target: Cluster) -> Iterator[None]:
+    """Around every write of the link to its target, which is sent only while nobody else's can come in between.
+
+    Raises LinkTaken when another process works on the link, and PyMongoError, which passes.
+    """
     target.permit()
-    _require_concern(target.client[database].command({**command, "writeConcern": _MAJORITY}))
+    target.orphans.require_over(target.client)
+    with target.orphans.watched():
+        yield
 
 
 def _write(target: Cluster, database: str, command: Document) -> Written:
-    target.permit()
     if "delete" not in command:
         command["bypassDocumentValidation"] = True
     # Several shards have terms of their own, of which the reply tells nothing.
     concern = _MAJORITY if target.sharded else _ONE
-    reply = target.client[database].command({**command, "writeConcern": concern})
+    with sending(target):
+        reply = target.client[database].command({**command, "writeConcern": concern})
     _require_concern(reply)
     return Written(term_of(reply), reply.get("writeErrors", []))
 
