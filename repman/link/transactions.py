@@ -51,7 +51,7 @@ def apply_whole(target: Cluster, catalog: Catalog, changes: list[Change], apart:
 
 
 def _together(target: Cluster, catalog: Catalog, changes: list[Change]) -> None:
-    with target.client.start_session() as session, session.start_transaction():
+    with sending(target), target.client.start_session() as session, session.start_transaction():
         for collection, some in _runs(catalog, changes):
             database, name = catalog.target(collection)
             for command in commands(name, some):
