@@ -61,6 +61,22 @@ def bulk_of(changes: Iterable[Change]) -> Bulk:
     return made
 
 
+def pieces_of(changes: Iterable[Change]) -> list[list[Change]]:
+    """The changes in pieces of which each may become a bulk where keys that differ may be one to the server.
+
+    A key is given another form only by a delete and what follows it; in a bulk all deletes are at the end.
+    """
+    pieces: list[list[Change]] = []
+    deleting = False
+    for change in changes:
+        deletes = change.kind is Kind.DELETE
+        if not pieces or (deleting and not deletes):
+            pieces.append([])
+        deleting = deletes
+        pieces[-1].append(change)
+    return pieces
+
+
 def _leave_out(places: list[tuple[list[Change | None], int]] | None) -> None:
     for changes, index in places or ():
         changes[index] = None

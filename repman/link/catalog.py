@@ -16,6 +16,9 @@ from repman.link.namespaces import Remap
 NEVER_EXPIRES = 2**31 - 1
 """Seconds of a TTL index while the source's own is the one that deletes."""
 
+_LARGEST_DOCUMENT = 16 << 20
+_ROUND = 256
+"""Bytes of which the size of a capped collection is a multiple (before MongoDB 7.0)."""
 _NOT_TO_CREATE_WITH = frozenset({"idIndex", "uuid", "autoIndexId", "temp"})
 """What is told of a collection and no option of it.  The temporary ones of the source's commands are given a lasting
 name in the end, and the target must not take them away before that."""
@@ -48,6 +51,15 @@ class Collection:
     def is_capped(self) -> bool:
         """Whether its order matters."""
         return bool(self.options.get("capped"))
+
+    @property
+    def is_serial(self) -> bool:
+        """Whether all its changes are applied one after the other.
+
+        The documents of a capped collection have an order; under a collation keys may be one to the server although
+        nothing in them shows that.
+        """
+        return self.is_capped or "collation" in self.options
 
     @property
     def namespace(self) -> tuple[str, str]:
@@ -93,6 +105,30 @@ def creation(options: Spec) -> dict[str, Any]:
     if "clusteredIndex" in made:
         made.pop("expireAfterSeconds", None)
     return made
+
+
+def replicated_options(options: Spec) -> dict[str, Any]:
+    """The same while replication goes on.
+
+    A capped collection has room beyond its size: the source tells of every document that it drops, and the target must
+    drop none by itself.  It would where changes are applied again that are over already: it would make room for
+    documents that are deleted a moment later.
+    """
+    made = creation(options)
+    if made.get("capped"):
+        made["size"] = roomy(made["size"])
+        made.pop("max", None)
+    return made
+
+
+def roomy(size: int) -> int:
+    """Bytes for twice what a capped collection of that size holds, and a document of the largest size."""
+    return 2 * int(size) + _LARGEST_DOCUMENT
+
+
+def rounded(size: int) -> int:
+    """The size of a capped collection as the server makes it of what it is told (before MongoDB 7.0)."""
+    return -(-int(size) // _ROUND) * _ROUND
 
 
 def is_time_series(options: Spec) -> bool:

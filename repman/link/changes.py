@@ -32,7 +32,7 @@ _EMPTY = 5
 _UPSERT = element("upsert", True)
 _LIMIT_ONE = element("limit", 1)
 _QUERY, _CHANGE = b"\x03q\x00", b"\x03u\x00"
-_LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """A date outside of Python's years stays a number."""
 _DOT = ord(".")
 _timestamp = Struct("<II").unpack_from
@@ -127,7 +127,7 @@ def is_operator_like(full: bytes) -> bool:
 
 def definition_of(event: bytes) -> Definition:
     """The change of a collection that the event tells of."""
-    decoded = bson.decode(event, _LENIENT)
+    decoded = bson.decode(event, LENIENT)
     namespace = decoded.get("ns", {})
     uuid = decoded.get("collectionUUID")
     description = decoded.get("operationDescription", {})

@@ -17,7 +17,16 @@ from pymongo.errors import OperationFailure
 
 from repman.errors import LinkFailed
 from repman.link import indexes, listing
-from repman.link.catalog import NEVER_EXPIRES, Catalog, Collection, index_key, is_time_series, view_key
+from repman.link.catalog import (
+    NEVER_EXPIRES,
+    Catalog,
+    Collection,
+    index_key,
+    is_time_series,
+    roomy,
+    rounded,
+    view_key,
+)
 from repman.link.changes import Definition
 from repman.link.connection import Cluster
 from repman.link.namespaces import Selection, is_internal
@@ -27,8 +36,6 @@ LOG = logging.getLogger(__name__)
 
 _CONVERTED = re.compile(r"tmp[^.]*\.convertToCapped\.")
 _MADE_ELSEWHERE = re.compile(r"tmp[^.]*\.(?:convertToCapped\.|renameCollection)")
-_ROUND = 256
-"""Bytes of which the size of a capped collection is a multiple (before MongoDB 7.0)."""
 _BENIGN = frozenset({26, 27, 72, 215})
 """NamespaceNotFound, IndexNotFound, InvalidOptions, DatabaseDropPending: the target is ahead."""
 _UNSUPPORTED = {
@@ -219,16 +226,14 @@ class Definitions:
         for word, option in (("cappedSize", "size"), ("cappedMax", "max")):
             if word in description:
                 options[option] = description[word]
-        if not options:
-            return
         database, name = self._catalog.target(known)
         command = {key: value for key, value in options.items() if key not in ("size", "max")}
         if "size" in options:
-            command["cappedSize"] = -(-int(options["size"]) // _ROUND) * _ROUND
-        if "max" in options:
-            command["cappedMax"] = options["max"]
-        define(self._target, database, {"collMod": name, **command})
-        self._catalog.add(replace(known, options={**known.options, **options}))
+            command["cappedSize"] = rounded(roomy(options["size"]))
+        if command:
+            define(self._target, database, {"collMod": name, **command})
+        if options:
+            self._catalog.add(replace(known, options={**known.options, **options}))
 
     def _modify_index(self, collection: Collection, change: dict[str, Any]) -> Collection:
         name = change.pop("name", None)

@@ -7,9 +7,10 @@ import threading
 from dataclasses import replace
 
 from repman.link import indexes, listing
-from repman.link.catalog import Catalog, Collection, creation
+from repman.link.catalog import Catalog, Collection, creation, rounded
 from repman.link.connection import Cluster, patiently
 from repman.link.status import UnsuccessfulIndex
+from repman.link.writing import define
 
 LOG = logging.getLogger(__name__)
 
@@ -17,13 +18,17 @@ LOG = logging.getLogger(__name__)
 def give_final_form(
     target: Cluster, catalog: Catalog, stop: threading.Event, source: Cluster | None = None
 ) -> tuple[UnsuccessfulIndex, ...]:
-    """Give all indexes the source's form; returns those that could not be given it.  Raises Stopped, PyMongoError.
+    """Give collections and indexes the source's form; returns the indexes that could not be given it.
+
+    Raises Stopped and PyMongoError.
 
     `source` is asked what became of the indexes that it was still building when the link began.
     """
-    collections = [each for each in catalog.all() if each.indexes]
+    collections = [each for each in catalog.all() if each.indexes or each.is_capped]
 
     def finalize(collection: Collection) -> list[UnsuccessfulIndex]:
+        if collection.is_capped:
+            give_final_size(target, catalog, collection)
         return indexes.finalize(target, catalog, without_abandoned(source, catalog, collection))
 
     def finalized(collection: Collection) -> list[UnsuccessfulIndex]:
@@ -31,6 +36,20 @@ def give_final_form(
 
     found = listing.in_parallel(collections, finalized)
     return tuple(sorted((each for some in found for each in some), key=lambda each: (each.namespace, each.name)))
+
+
+def give_final_size(target: Cluster, catalog: Catalog, collection: Collection) -> None:
+    """Take the room away from a capped collection that it had while replication went on.  Raises PyMongoError."""
+    database, name = catalog.target(collection)
+    for entry in target.client[database].list_collections(filter={"name": name}):
+        found = entry["options"]
+        changes = {}
+        if found.get("size") != rounded(collection.options["size"]):
+            changes["cappedSize"] = rounded(collection.options["size"])
+        if found.get("max") != collection.options.get("max"):
+            changes["cappedMax"] = collection.options.get("max", 0)
+        if changes:
+            define(target, database, {"collMod": name, **changes})
 
 
 def without_abandoned(source: Cluster | None, catalog: Catalog, collection: Collection) -> Collection:
@@ -41,7 +60,7 @@ def without_abandoned(source: Cluster | None, catalog: Catalog, collection: Coll
     waiting = {name for name, why in collection.deferred.items() if why == indexes.INCOMPLETE}
     if source is None or not waiting:
         return collection
-    present = {spec["name"] for spec in source.client[collection.database][collection.name].list_indexes()}
+    present = {spec["name"] for spec in indexes.listed(source, collection.database, collection.name)}
     abandoned = waiting - present
     if not abandoned:
         return collection

@@ -10,6 +10,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from repman.link.catalog import Catalog, Collection, Spec, final_index, index_key, replicated_index
+from repman.link.changes import LENIENT
 from repman.link.connection import Cluster, Document, is_transient
 from repman.link.status import UnsuccessfulIndex
 from repman.link.writing import define
@@ -22,8 +23,13 @@ FAILED = "failed"
 _SAME_KEYS = "has the keys of another index until it becomes unique"
 _CONFLICTS = frozenset({85, 86})
 """IndexOptionsConflict, IndexKeySpecsConflict."""
+_NO_COLLECTION = frozenset({26, 166})
+"""NamespaceNotFound, CommandNotSupportedOnView."""
 _NO_SUCH_INDEX = frozenset({26, 27})
 _MOST_AT_ONCE = 50
+_CONVERTIBLE = frozenset({"unique", "prepareUnique", "hidden", "expireAfterSeconds", "v", "ns", "background"})
+_FIXED = frozenset({"collation", "partialFilterExpression", "sparse", "wildcardProjection"})
+"""What an index has or has not, beside what is asked for, and keeps for its life."""
 
 
 def create(target: Cluster, catalog: Catalog, collection: Collection, specs: Iterable[Spec]) -> Collection:
@@ -77,7 +83,7 @@ def _one_by_one(target: Cluster, namespace: tuple[str, str], specs: list[Spec]) 
 def _replaced(target: Cluster, namespace: tuple[str, str], spec: Spec) -> bool:
     """Whether an older index of the same name was in the way, and is not any more."""
     database, name = namespace
-    present = {each["name"]: each for each in target.client[database][name].list_indexes()}
+    present = {each["name"]: each for each in listed(target, database, name)}
     old = present.get(spec["name"])
     if old is None:
         return False
@@ -89,6 +95,18 @@ def _replaced(target: Cluster, namespace: tuple[str, str], spec: Spec) -> bool:
             raise
         return False
     return True
+
+
+def listed(cluster: Cluster, database: str, name: object) -> list[Document]:
+    """All indexes of a collection, by its name or UUID; none when there is no such collection.  Raises PyMongoError."""
+    try:
+        # Not PyMongo's own, which knows no dates beyond the year 9999.  There are 64 at most: one answer has them all.
+        reply = cluster.client[database].command({"listIndexes": name}, codec_options=LENIENT)
+    except OperationFailure as error:
+        if error.code in _NO_COLLECTION:
+            return []
+        raise
+    return list(reply["cursor"]["firstBatch"])
 
 
 def _build(target: Cluster, database: str, name: str, specs: list[Document]) -> None:
@@ -127,7 +145,7 @@ def finalize(target: Cluster, catalog: Catalog, collection: Collection) -> list[
         if kind == INCONSISTENT:
             reason = f"index {name} is not on all shards of the source"
         else:
-            reason = _finalized(target, catalog.target(collection), spec, name in deferred)
+            reason = _finalized(target, catalog.target(collection), spec)
         if not reason:
             deferred.pop(name, None)
             continue
@@ -140,22 +158,34 @@ def finalize(target: Cluster, catalog: Catalog, collection: Collection) -> list[
     return unsuccessful
 
 
-def _finalized(target: Cluster, namespace: tuple[str, str], spec: Spec, missing: bool) -> str:
+def _finalized(target: Cluster, namespace: tuple[str, str], spec: Spec) -> str:
     """Why the index could not be made what it is on the source; nothing when it is that now."""
     database, name = namespace
     try:
-        present = {each["name"]: each for each in target.client[database][name].list_indexes()}
+        present = {each["name"]: each for each in listed(target, database, name)}
         found = present.get(spec["name"])
-        if found is None or (missing and index_key(found) != index_key(spec)):
-            _build(target, database, name, [final_index(spec)])
-        else:
+        if found is not None and is_convertible(found, spec):
             for change in changes(found, spec):
                 define(target, database, {"collMod": name, "index": {"name": spec["name"], **change}})
+            return ""
+        if found is not None:
+            define(target, database, {"dropIndexes": name, "index": spec["name"]})
+        _build(target, database, name, [final_index(spec)])
     except OperationFailure as error:
         if is_transient(error):
             raise
         return f"index {spec['name']}: {error.details.get('errmsg', error) if error.details else error}"
     return ""
+
+
+def is_convertible(found: Mapping[str, Any], wanted: Spec) -> bool:
+    """Whether `changes` make of one index the other: otherwise it is built anew."""
+    if index_key(found) != index_key(wanted):
+        return False
+    if (found.get("unique") and not wanted.get("unique")) or ("expireAfterSeconds" in found.keys() - wanted.keys()):
+        return False
+    one, other = final_index(found), final_index(wanted)
+    return all(one.get(name) == other.get(name) for name in _FIXED | (wanted.keys() - _CONVERTIBLE))
 
 
 def changes(found: Mapping[str, Any], wanted: Spec) -> list[Document]:
@@ -165,8 +195,8 @@ def changes(found: Mapping[str, Any], wanted: Spec) -> list[Document]:
         if not found.get("prepareUnique"):
             steps.append({"prepareUnique": True})
         steps.append({"unique": True})
-    elif wanted.get("prepareUnique") and not found.get("prepareUnique"):
-        steps.append({"prepareUnique": True})
+    elif bool(wanted.get("prepareUnique")) != bool(found.get("prepareUnique")):
+        steps.append({"prepareUnique": bool(wanted.get("prepareUnique"))})
     expiry = wanted.get("expireAfterSeconds")
     if expiry is not None and expiry != found.get("expireAfterSeconds"):
         steps.append({"expireAfterSeconds": expiry})

@@ -19,19 +19,21 @@ from repman.link import indexes
 from repman.link.catalog import (
     Catalog,
     Collection,
-    creation,
     is_time_series,
+    replicated_options,
     view_key,
     without_id,
 )
-from repman.link.connection import Cluster, is_transient, patiently
+from repman.link.connection import Cluster, Document, is_transient, patiently
 from repman.link.namespaces import Remap, Selection, is_internal
 from repman.link.writing import define
 
 LOG = logging.getLogger(__name__)
 
 _AT_ONCE = 8
-_NO_SUCH_NAMESPACE = 26
+_NO_SUCH_NAMESPACE, _IS_A_VIEW = 26, 166
+_GONE = frozenset({_NO_SUCH_NAMESPACE, _IS_A_VIEW})
+"""The name is nothing's any more, or a view's: the event that tells so will follow."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -47,9 +49,8 @@ class Listed:
 
 def list_source(source: Cluster, selection: Selection, stop: threading.Event) -> list[Listed]:
     """Everything selected.  Raises Stopped and PyMongoError."""
-    names = patiently(lambda: source.client.list_database_names(), stop)
     found: list[Collection] = []
-    for name in names:
+    for name in patiently(lambda: source.client.list_database_names(), stop):
         if not is_internal(name):
             found += patiently(lambda name=name: list_database(source, name, selection), stop)  # type: ignore[misc]
     building = patiently(lambda: _building(source), stop)
@@ -86,18 +87,27 @@ def looked_into(source: Cluster, collection: Collection) -> Listed:
 def _looked_into(source: Cluster, collection: Collection, building: dict[str, set[str]]) -> Listed:
     if collection.is_view:
         return Listed(collection)
-    database = source.client[collection.database]
+    found = without_id(_indexes(source, collection))
+    unfinished = building.get(str(collection), set())
+    deferred = {name: indexes.INCOMPLETE for name in found if name in unfinished}
+    return _sized(source, replace(collection, indexes=found, deferred=deferred))
+
+
+def _sized(source: Cluster, collection: Collection) -> Listed:
     try:
-        specs = [dict(spec) for spec in database[collection.name].list_indexes()]
-        stats = database.command("collStats", collection.name)
+        stats = source.client[collection.database].command("collStats", collection.name)
     except OperationFailure as error:
-        if error.code == _NO_SUCH_NAMESPACE:
+        if error.code in _GONE:
             return Listed(collection)
         raise
-    unfinished = dict.fromkeys(building.get(str(collection), ()), indexes.INCOMPLETE)
-    found = without_id(specs)
-    deferred = {name: why for name, why in unfinished.items() if name in found}
-    return Listed(replace(collection, indexes=found, deferred=deferred), int(stats["size"]), int(stats["count"]))
+    return Listed(collection, int(stats["size"]), int(stats["count"]))
+
+
+def _indexes(source: Cluster, collection: Collection) -> list[Document]:
+    """All indexes.  Raises PyMongoError."""
+    # By its UUID: the name may have become another collection's since it was listed.  Mongos takes names only.
+    name = collection.name if source.sharded else Binary(bytes.fromhex(collection.key), 4)
+    return indexes.listed(source, collection.database, name)
 
 
 def _building(source: Cluster) -> dict[str, set[str]]:
@@ -150,7 +160,7 @@ def recreate(target: Cluster, catalog: Catalog, collection: Collection) -> None:
     database, name = catalog.target(collection)
     drop(target, database, name)
     try:
-        define(target, database, {"create": name, **creation(collection.options)})
+        define(target, database, {"create": name, **replicated_options(collection.options)})
     except OperationFailure as error:
         if is_transient(error):
             raise

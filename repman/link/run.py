@@ -31,7 +31,7 @@ from repman.link.writing import Terms
 
 LOG = logging.getLogger(__name__)
 
-_SAVE_EVERY = 1.0
+_SAVE_EVERY = 0.5
 _LOOK = 0.05
 _PATIENCE = 60.0
 """Seconds for which the beginning waits for a target that does not answer: longer than an election lasts."""
@@ -137,7 +137,9 @@ class Run:
         self.catalog.load(iter(collections))
         listing.prepare_target(self.target, self.catalog, collections, before, stop)
         kept = [self.catalog.get(each.collection.key) or each.collection for each in listed]
-        sizes = [{"bytes": each.bytes, "count": each.count, "done": False, "size": 0} for each in listed]
+        sizes = [
+            {"bytes": each.bytes, "count": each.count, "done": each.collection.is_view, "size": 0} for each in listed
+        ]
         patiently(lambda: self.checkpoints.keep_all(list(zip(kept, sizes, strict=True))), stop)
         with self.progress.lock:
             self.progress.total_bytes, self.progress.copied_bytes = sum(each.bytes for each in listed), 0
@@ -197,10 +199,7 @@ class Run:
         """Replicate until told to stop, but at least up to what is `owed`.  Raises Rewound and what `work` raises."""
         record, terms, ending = self.record, Terms(), threading.Event()
         assert record.place is not None
-        if owed is not None:
-            self._finish_copies(self._at_once)
-        else:
-            self._finish_copies(self._soon)
+        self._finish_copies(self._soon if owed is None else self._at_once)
         self.frontier = Frontier(record.place, record.events_applied, record.events_applied)
         definitions = Definitions(
             self.source,
@@ -239,6 +238,7 @@ class Run:
 
     def _finish_copies(self, stop: threading.Event) -> None:
         """Copy anew what was announced, and broken off."""
+        self._copy_ends = stop
         for key, copy in patiently(self.checkpoints.copies, stop).items():
             broken_off = self.catalog.get(key)
             if not copy["done"] and broken_off is not None:

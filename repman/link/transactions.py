@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure
 
 from repman.link.bulk import statements_of
 from repman.link.catalog import Catalog, Collection
-from repman.link.changes import Change, Kind, is_operator_like
+from repman.link.changes import LENIENT, Change, Kind, is_operator_like
 from repman.link.connection import Cluster, Document, is_transient
 from repman.link.raw import Documents
 from repman.link.writing import sending
@@ -55,7 +55,7 @@ def _together(target: Cluster, catalog: Catalog, changes: list[Change]) -> None:
         for collection, some in _runs(catalog, changes):
             database, name = catalog.target(collection)
             for command in commands(name, some):
-                reply = target.client[database].command(command, session=session)
+                reply = target.client[database].command(command, session=session, codec_options=LENIENT)
                 for error in reply.get("writeErrors", ()):
                     raise OperationFailure(error.get("errmsg", ""), error["code"], error)
 

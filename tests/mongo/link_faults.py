@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bson import ObjectId
+from bson import ObjectId, Timestamp
 from link_stand import differences
 from mongo_stand import Member, ReplicaSet, free_port, wait_until
 from percona_program import Program
@@ -54,8 +54,8 @@ def fill(client: MongoClient[dict[str, Any]], documents: int = 20_000, body: int
 class Writers:
     """Threads that write to a cluster until they are ended, whatever happens to it."""
 
-    def __init__(self, uri: str, seed: object, threads: int = 2, definitions: bool = True) -> None:
-        """`definitions`: they also make, rename and drop collections and indexes."""
+    def __init__(self, uri: str, seed: object, acts: Acts | None = None, threads: int = 2) -> None:
+        """`acts` are what they do, everything if nothing is said."""
         self._client: MongoClient[dict[str, Any]] = MongoClient(
             uri, w="majority", serverSelectionTimeoutMS=2000, socketTimeoutMS=10_000
         )
@@ -64,7 +64,9 @@ class Writers:
         self.done = 0
         """Operations that were carried out."""
         self._threads = [
-            threading.Thread(target=self._work, args=(number, dice(seed, number), definitions), name=f"writer-{number}")
+            threading.Thread(
+                target=self._work, args=(number, dice(seed, number), acts or EVERYTHING), name=f"writer-{number}"
+            )
             for number in range(threads)
         ]
         for thread in self._threads:
@@ -88,9 +90,9 @@ class Writers:
         aim = self.done + operations
         wait_until(lambda: self.done >= aim, PATIENCE, "writes that go on")
 
-    def _work(self, number: int, chance: random.Random, definitions: bool) -> None:
+    def _work(self, number: int, chance: random.Random, chosen: Acts) -> None:
         hand = Hand(self._client["shop"], number, chance)
-        acts, weights = zip(*(WRITES + (DEFINITIONS if definitions else [])), strict=True)
+        acts, weights = zip(*chosen, strict=True)
         while not self._ending.wait(0.002):
             (act,) = chance.choices(acts, weights)
             # What is refused, or lost with its primary, was not done; what was done nevertheless is in the oplog.
@@ -207,7 +209,8 @@ class Hand:
         self.shop.command("collMod", "people", validationLevel=level, validator={"mail": {"$ne": self.chance.random()}})
 
 
-WRITES: list[tuple[Callable[[Hand], None], float]] = [
+Acts = list[tuple[Callable[["Hand"], None], float]]
+WRITES: Acts = [
     (Hand.insert, 20),
     (Hand.update, 40),
     (Hand.update_many, 4),
@@ -216,13 +219,8 @@ WRITES: list[tuple[Callable[[Hand], None], float]] = [
     (Hand.transact, 6),
     (Hand.append, 5),
 ]
-DEFINITIONS: list[tuple[Callable[[Hand], None], float]] = [
-    (Hand.create, 1),
-    (Hand.drop, 1),
-    (Hand.rename, 1),
-    (Hand.index, 2),
-    (Hand.modify, 1),
-]
+DEFINITIONS: Acts = [(Hand.create, 1), (Hand.drop, 1), (Hand.rename, 1), (Hand.modify, 1)]
+EVERYTHING: Acts = [*WRITES, *DEFINITIONS, (Hand.index, 2)]
 
 
 class Faulty:
@@ -279,6 +277,16 @@ class Faulty:
 
         return self.process.until(holds, what, PATIENCE)
 
+    def copied(self, part: float) -> None:
+        """Once that part of all documents is copied, or everything."""
+
+        def enough(status: dict[str, Any]) -> bool:
+            clone = status["initialSync"]
+            bytes_copied, bytes_in_all = clone.get("clonedSizeBytes", 0), clone.get("estimatedCloneSizeBytes", 1)
+            return bool(clone["cloneCompleted"] or bytes_copied >= part * bytes_in_all)
+
+        self.until(enough, "a part of the clone")
+
     def cloned(self) -> dict[str, Any]:
         """Once everything is copied."""
         return self.until(lambda status: status["initialSync"]["cloneCompleted"], "the end of the clone")
@@ -289,13 +297,17 @@ class Faulty:
 
     def caught_up(self, client: MongoClient[dict[str, Any]]) -> None:
         """Once everything that the source has now is applied."""
-        moment = client.admin.command("appendOplogNote", 1, data={"msg": "here"})["$clusterTime"]["clusterTime"]
+        note = client.admin.command("appendOplogNote", 1, data={"msg": "here"})
+        self.reached(note["$clusterTime"]["clusterTime"])
 
-        def reached(status: dict[str, Any]) -> bool:
+    def reached(self, moment: Timestamp) -> None:
+        """Once everything up to that time of the source is applied."""
+
+        def applied(status: dict[str, Any]) -> bool:
             seconds, number = status.get("lastReplicatedOpTime", {"ts": "0.0"})["ts"].split(".")
             return (int(seconds), int(number)) >= (moment.time, moment.inc)
 
-        self.until(reached, "everything to be applied")
+        self.until(applied, "everything to be applied")
 
     def finalize(self) -> None:
         """Ask for the end, as often as that takes; a process that was killed may not have heard of it."""
@@ -454,17 +466,74 @@ class Forwarder:
 
 
 @contextlib.contextmanager
+def set_of_one(directory: Path, name: str, *parameters: str) -> Iterator[ReplicaSet]:
+    """A set of one member with those server parameters."""
+    made = ReplicaSet(directory, name, options=tuple(word for each in parameters for word in ("--setParameter", each)))
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+APPLICATION = "pcsm"
+"""By which a cluster knows the connections of a link."""
+Times = int | None
+
+
+class Failing:
+    """A command of the link that a cluster, started with ``enableTestCommands``, does not carry out as it should."""
+
+    def __init__(self, cluster: ReplicaSet, *commands: str, times: Times = 1, **how: Any) -> None:
+        """So often, or with None until it is ended; `how` is the server's own: ``errorCode``, ``closeConnection`` ..."""
+        self._admin = cluster.client.admin
+        mode: Any = "alwaysOn" if times is None else {"times": times}
+        data = {"failCommands": list(commands), "appName": APPLICATION, **how}
+        self._entered = int(self._set(mode, data)["count"])
+
+    def __enter__(self) -> Failing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._set("off")
+
+    def met(self, times: int = 1) -> None:
+        """Once the link has met it so often."""
+        self._admin.command(
+            "waitForFailPoint", "failCommand", timesEntered=self._entered + times, maxTimeMS=int(PATIENCE * 1000)
+        )
+
+    def _set(self, mode: Any, data: dict[str, Any] | None = None) -> dict[str, Any]:
+        return self._admin.command("configureFailPoint", "failCommand", mode=mode, **({"data": data} if data else {}))
+
+
+def under_way(cluster: ReplicaSet) -> list[dict[str, Any]]:
+    """What the cluster does on behalf of links, and the transactions that they have left open."""
+    look = [{"$currentOp": {"idleSessions": True}}, {"$match": {"appName": APPLICATION}}]
+    return [
+        each
+        for each in cluster.client.admin.aggregate(look)
+        if "transaction" in each or {"insert", "update", "delete"} & set(each.get("command", {}))
+    ]
+
+
+@contextlib.contextmanager
 def behind_forwarder(cluster: ReplicaSet) -> Iterator[Forwarder]:
-    """A set of one member that all clients are sent to through a forwarder, but those who ask for it directly."""
+    """A set of one member whose clients are sent through a forwarder; only its own goes to the member directly."""
     (member,) = cluster.members
     forwarder = Forwarder(member.port)
+    readdress(member, forwarder.address)
+    cluster.client.close()
+    cluster.client = member.client()
     try:
-        readdress(member, forwarder.address)
         yield forwarder
     finally:
-        forwarder.mend()
-        readdress(member, member.address)
         forwarder.end()
+
+
+def directly(cluster: ReplicaSet) -> str:
+    """The address of its one member, which no forwarder is in front of."""
+    (member,) = cluster.members
+    return f"mongodb://{member.address}/?directConnection=true"
 
 
 def readdress(member: Member, address: str) -> None:

@@ -13,10 +13,7 @@ Path = list[str | int]
 
 
 class Updates:
-    """Changes documents in as many ways as there are operators and stages.
-
-    A name that was taken away is not used again in the same document: see `take_a_field_away_and_set_it_again`.
-    """
+    """Changes documents in as many ways as there are operators and stages."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -71,25 +68,29 @@ class Updates:
         )
 
     def _stages(self, document: dict[str, Any]) -> list[dict[str, Any]]:
-        stages: list[dict[str, Any]] = []
-        for _ in range(self._random.randint(1, 4)):
-            path = _dotted([part for part in self._path(document) if isinstance(part, str)])
-            least = self._random.randint(1, 4)
-            array = {"$cond": [{"$isArray": f"${path}"}, f"${path}", [1, 2, 3]]}
-            stages.append(
-                self._random.choice(
-                    [
-                        {"$set": {path: {"$literal": self._value(2)}}},
-                        {"$set": {self._name(): {"$literal": self._value(2)}, self._name(): 1, self._name(): 2}},
-                        {"$set": {path: {"$slice": [array, least]}}},
-                        {"$set": {path: {"$concatArrays": [{"$slice": [array, least]}, [7, {"s": 1}]]}}},
-                        {"$set": {path: {"$reverseArray": array}}},
-                        {"$unset": path},
-                        {"$replaceWith": {"$mergeObjects": ["$$ROOT", {"$literal": self._object(1)}]}},
-                    ]
-                )
-            )
-        return stages
+        return [self._stage(document) for _ in range(self._random.randint(1, 4))]
+
+    def _stage(self, document: dict[str, Any]) -> dict[str, Any]:
+        path = _dotted([part for part in self._path(document) if isinstance(part, str)])
+        least = self._random.randint(1, 4)
+        array = {"$cond": [{"$isArray": f"${path}"}, f"${path}", [1, 2, 3]]}
+        match self._random.randrange(7):
+            case 0:
+                return {"$set": {path: {"$literal": self._value(2)}}}
+            case 1:
+                return {"$set": {self._name(): {"$literal": self._value(2)}, self._name(): 1, self._name(): 2}}
+            case 2:
+                return {"$set": {path: {"$slice": [array, least]}}}
+            case 3:
+                return {"$set": {path: {"$concatArrays": [{"$slice": [array, least]}, [7, {"s": 1}]]}}}
+            case 4:
+                return {"$set": {path: {"$reverseArray": array}}}
+            case 5:
+                # To set it again would move it to the end, for which there is a case of its own.
+                document.pop(path.partition(".")[0], None)
+                return {"$unset": path}
+            case _:
+                return {"$replaceWith": {"$mergeObjects": ["$$ROOT", {"$literal": self._object(1)}]}}
 
     def _path(self, document: dict[str, Any]) -> Path:
         paths = [path for path, _ in _paths(document) if path not in (["_id"], ["pad"])]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from link_faults import ROUNDS, Faulty, Writers, alike, dice, faulty, fill
-from mongo_stand import ReplicaSet
+from link_faults import ROUNDS, Data, Failing, Faulty, Writers, alike, dice, faulty, fill, set_of_one, under_way
+from mongo_stand import ReplicaSet, wait_until
 
 from repman.link.options import LinkOptions
 
@@ -23,13 +24,7 @@ def a_moment(chance: random.Random, longest: float) -> None:
 
 
 def killed_in_the_clone(link: Faulty, chance: random.Random) -> None:
-    part = chance.random()
-    link.until(
-        lambda status: status["initialSync"]["cloneCompleted"]
-        or status["initialSync"].get("clonedSizeBytes", 0)
-        >= part * status["initialSync"].get("estimatedCloneSizeBytes", 1),
-        "a part of the clone",
-    )
+    link.copied(chance.random())
     a_moment(chance, 0.1)
     link.kill()
     link.restart()
@@ -60,6 +55,132 @@ def killed_in_finalization(link: Faulty, chance: random.Random) -> None:
     if found["state"] == "running":
         link.finalize()
     link.finalized()
+
+
+Act = Callable[[Data], object]
+
+
+def rename(shop: Data) -> None:
+    shop.live.rename("moved")
+
+
+def rename_in_the_place_of_another(shop: Data) -> None:
+    shop.live.rename("other", dropTarget=True)
+
+
+def create(shop: Data) -> None:
+    shop.create_collection("late", collation={"locale": "de"})
+
+
+def drop(shop: Data) -> None:
+    shop.live.drop()
+
+
+def make_an_index(shop: Data) -> None:
+    shop.live.create_index("n", name="by_n")
+
+
+def drop_an_index(shop: Data) -> None:
+    shop.live.drop_index("by_m")
+
+
+def modify(shop: Data) -> None:
+    shop.command("collMod", "live", validationLevel="off")
+
+
+RENAMES = pytest.mark.xfail(
+    strict=True,
+    reason="ddl: NamespaceNotFound of a rename that was carried out already is taken for a target that is ahead, and the "
+    "catalogue keeps the old name",
+)
+
+
+@pytest.mark.parametrize(
+    "acts",
+    [
+        pytest.param((create, drop, make_an_index, drop_an_index, modify), id="most"),
+        pytest.param((rename, rename_in_the_place_of_another), id="renames", marks=RENAMES),
+    ],
+)
+def test_definitions_that_were_carried_out_but_not_noted(
+    source: ReplicaSet, target: ReplicaSet, tmp_path: Path, acts: tuple[Act, ...]
+) -> None:
+    """The crash comes after the target has obeyed, and before the link has noted it; each in a database of its own."""
+    for act in acts:
+        shop = source.client[act.__name__]
+        shop.create_collection("live", validator={"n": {"$gte": 0}})
+        shop.live.create_index("m", name="by_m")
+        for name in ("live", "other"):
+            shop[name].insert_many([{"_id": number, "n": number, "in": name} for number in range(50)])
+    with faulty(tmp_path / "link", source.uri, target.uri) as link:
+        link.begin()
+        link.in_sync()
+        link.caught_up(source.client)
+        link.kill()
+        for act in acts:
+            source.client[act.__name__].live.insert_one({"_id": 99, "n": 0, "in": "what is applied again before it"})
+            act(source.client[act.__name__])
+            act(target.client[act.__name__])
+            after = [{"_id": 100 + number, "n": number, "in": "the new one"} for number in range(10)]
+            source.client[act.__name__].live.insert_many(after)
+        link.restart()
+        link.caught_up(source.client)
+        link.finalize()
+        link.finalized()
+        alike(source, target)
+
+
+@pytest.fixture(scope="module")
+def kept_obedient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
+    parameters = ("enableTestCommands=1", "transactionLifetimeLimitSeconds=3600")
+    with set_of_one(tmp_path_factory.mktemp("obedient"), "rs4", *parameters) as made:
+        yield made
+
+
+@pytest.fixture
+def obedient(kept_obedient: ReplicaSet) -> ReplicaSet:
+    """A target that fails on command, and that ends no transactions that were left open."""
+    kept_obedient.empty()
+    return kept_obedient
+
+
+def test_what_a_killed_process_has_sent_undoes_nothing(
+    source: ReplicaSet, obedient: ReplicaSet, tmp_path: Path
+) -> None:
+    """The target is slow with its last write; the next process must not be overtaken by it."""
+    source.client.shop.one.insert_one({"_id": 1, "n": 0})
+    with faulty(tmp_path / "link", source.uri, obedient.uri) as link:
+        link.begin()
+        link.in_sync()
+        link.caught_up(source.client)
+        with Failing(obedient, "update", blockConnection=True, blockTimeMS=4000, namespace="shop.one") as slow:
+            source.client.shop.one.update_one({"_id": 1}, {"$set": {"n": 1}})
+            slow.met()
+            link.kill()
+            assert under_way(obedient)
+            source.client.shop.one.update_one({"_id": 1}, {"$set": {"n": 2}})
+            link.restart()
+            link.caught_up(source.client)
+            wait_until(lambda: not under_way(obedient), what="the slow write to be carried out")
+        assert obedient.client.shop.one.find_one() == {"_id": 1, "n": 2}
+
+
+def test_a_transaction_that_a_killed_process_has_left_open_holds_nobody_up(
+    source: ReplicaSet, obedient: ReplicaSet, tmp_path: Path
+) -> None:
+    source.client.shop.many.insert_many([{"_id": number, "n": 0} for number in range(100)])
+    with faulty(tmp_path / "link", source.uri, obedient.uri) as link:
+        link.begin()
+        link.in_sync()
+        link.caught_up(source.client)
+        with Failing(obedient, "commitTransaction", closeConnection=True, times=None) as broken:
+            source.client.shop.many.update_many({}, {"$set": {"n": 1}})
+            broken.met()
+            link.kill()
+        wait_until(lambda: any("transaction" in each for each in under_way(obedient)), what="an open transaction")
+        link.restart()
+        link.caught_up(source.client)
+        assert obedient.client.shop.many.count_documents({"n": 1}) == 100
 
 
 @pytest.mark.long
