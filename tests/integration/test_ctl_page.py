@@ -163,7 +163,13 @@ def test_what_is_not_watched_any_more_goes_on(served: World, ctl: Ctl) -> None:
         # The backup waits for this table, so it cannot be done too early.
         cursor.execute("LOCK TABLES shelf.much WRITE")
         with subprocess.Popen(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ctl.environment
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ctl.environment,
+            # A shell that runs the tests in the background has it ignored, which is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process:
             assert process.stdout is not None
             assert process.stderr is not None

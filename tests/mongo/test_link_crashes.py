@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from link_faults import ROUNDS, Data, Failing, Faulty, Writers, alike, dice, faulty, fill, set_of_one, under_way
+from bson import decode
+from link_faults import ROUNDS, Data, Failing, Faulty, Writers, alike, dice, faulty, fill, kept, set_of_one, under_way
 from mongo_stand import ReplicaSet, wait_until
 
 from repman.link.options import LinkOptions
@@ -181,6 +182,81 @@ def test_a_transaction_that_a_killed_process_has_left_open_holds_nobody_up(
         link.restart()
         link.caught_up(source.client)
         assert obedient.client.shop.many.count_documents({"n": 1}) == 100
+
+
+@pytest.mark.parametrize("forgotten", ["nothing", "one note", "all notes"])
+def test_no_segment_that_was_finished_is_copied_again(
+    source: ReplicaSet, target: ReplicaSet, tmp_path: Path, forgotten: str
+) -> None:
+    """A document is taken away from a finished segment: only who copies the segment again brings it back.
+
+    With the notes on segments taken away, too, it does come back: that is how it would be seen.  One note may be missing
+    when several threads begin segments, and the crash comes in between.
+    """
+    fill(source.client, 100_000)
+    with faulty(tmp_path / "link", source.uri, target.uri) as link:
+        link.begin(SMALL)
+        link.copied(0.2)
+        link.kill()
+        assert kept(target, "checkpoints").find_one()["data"]["clone"]["finishTS"] is None, "it was killed too late"
+        segments = kept(target, "segments")
+        done = segments.find_one({"done": True, "number": {"$gt": 0}}, sort=[("number", 1)])
+        inside = decode(done["start"])["_id"] + 5
+        assert target.client.shop.orders.delete_one({"_id": inside}).deleted_count == 1
+        if forgotten != "nothing":
+            segments.delete_many({"_id": done["_id"]} if forgotten == "one note" else {})
+        link.restart()
+        link.in_sync()
+        there = target.client.shop.orders
+        missing = 1 if forgotten == "nothing" else 0
+        assert there.count_documents({"_id": inside}) == 1 - missing
+        assert there.count_documents({}) == 100_000 - missing
+
+
+@pytest.mark.xfail(
+    strict=True, reason="appliers: an update that is applied again gives a field that was removed another place"
+)
+def test_updates_that_are_applied_again_keep_the_order_of_fields(
+    source: ReplicaSet, target: ReplicaSet, tmp_path: Path
+) -> None:
+    one = source.client.shop.one
+    one.insert_one({"_id": 1, "a": 1, "b": 1})
+    with faulty(tmp_path / "link", source.uri, target.uri) as link:
+        link.begin()
+        link.in_sync()
+        before = source.client.admin.command("appendOplogNote", 1, data={"msg": "here"})["operationTime"]
+        one.update_one({"_id": 1}, {"$unset": {"b": 1}})
+        one.update_one({"_id": 1}, {"$set": {"b": 2}})
+        one.update_one({"_id": 1}, {"$set": {"c": 2}})
+        link.caught_up(source.client)
+        link.kill()
+        # The checkpoint of a moment ago, as if the crash had come before the next one.
+        older = {"data.repl.lastOpTS": before, "data.repl.token": b""}
+        assert kept(target, "checkpoints").update_one({}, {"$set": older}).modified_count == 1
+        link.restart()
+        link.caught_up(source.client)
+        assert list(target.client.shop.one.find_one()) == list(one.find_one()) == ["_id", "a", "b", "c"]
+
+
+@pytest.mark.parametrize("harm", ["a document", "an order", "an index", "an option"])
+def test_the_comparison_sees_what_is_wrong(source: ReplicaSet, target: ReplicaSet, harm: str) -> None:
+    """Without this, all that is found alike above would say nothing."""
+    for side in (source, target):
+        fill(side.client, 100)
+    alike(source, target)
+    shop = target.client.shop
+    match harm:
+        case "a document":
+            shop.orders.update_one({"_id": 50}, {"$set": {"n": 0.0}})
+        case "an order":
+            shop.orders.replace_one({"_id": 50}, {"n": 0, "body": "x" * 300})
+        case "an index":
+            shop.people.drop_index("mail_1")
+            shop.people.create_index("mail")
+        case "an option":
+            shop.command("collMod", "people", validationLevel="moderate")
+    with pytest.raises(AssertionError, match="became"):
+        alike(source, target)
 
 
 @pytest.mark.long

@@ -10,6 +10,7 @@ from link_cases import Case, Outcome, each_of, nothing, run_of
 from link_stand import Data, Phase
 from pymongo import ASCENDING, DESCENDING, GEO2D, GEOSPHERE, HASHED, TEXT, IndexModel
 
+PHASES = (Phase.CLONE, Phase.APPLY)
 NEVER = 2**31 - 1
 COLLATION = {"locale": "fr", "strength": 2}
 
@@ -45,7 +46,7 @@ def made(label: str, *keys: Any, setup: Any = some, **options: Any) -> Case:
         database.c.create_index(list(keys), name=label, **options)
         database.c.insert_one({"_id": 100, "a": 100, "b": 100, "t": "late"})
 
-    return Case(change, setup, meanwhile=without_restrictions, label=f"create_{label}")
+    return Case(change, setup, meanwhile=without_restrictions, phases=PHASES, label=f"create_{label}")
 
 
 def collated(database: Data) -> None:
@@ -132,7 +133,7 @@ def modified(*changes: dict[str, Any], label: str) -> Case:
         for each in changes:
             database.command("collMod", "c", index=each)
 
-    return Case(change, indexed, meanwhile=without_restrictions, label=label)
+    return Case(change, indexed, meanwhile=without_restrictions, phases=PHASES, label=label)
 
 
 def make_unique(database: Data) -> None:

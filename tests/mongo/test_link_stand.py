@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bson import Int64
 from link_cases import Case, Outcome
-from link_stand import Data, Phase, differences
+from link_stand import Data, Phase, database_differences, differences
 from mongo_stand import ReplicaSet
 
 
@@ -53,19 +53,33 @@ DIFFERENCES: dict[str, Callable[[Data], Any]] = {
     "a collection for a view": as_a_collection,
     "a collection is missing": lambda data: data.c.drop(),
     "a collection too many": lambda data: data.create_collection("d"),
-    "a database too many": lambda data: data.client.other.c.insert_one({}),
-    "a database is missing": lambda data: data.client.drop_database(data.name),
 }
 
 
-def test_every_difference_is_seen(source: ReplicaSet, target: ReplicaSet) -> None:
-    for name, change in DIFFERENCES.items():
-        for side in (source, target):
-            side.empty()
-            fill(side.client["db"])
-        assert differences(source, target) == []
-        change(target.client["db"])
-        assert len(differences(source, target)) == 1, name
+@pytest.mark.parametrize("what", DIFFERENCES)
+def test_every_difference_of_a_database_is_seen(kept_source: ReplicaSet, kept_target: ReplicaSet, what: str) -> None:
+    here, there = (side.client[f"compared_{[*DIFFERENCES].index(what)}"] for side in (kept_source, kept_target))
+    for side in (here, there):
+        side.client.drop_database(side.name)
+        fill(side)
+    assert database_differences(here, there) == []
+    DIFFERENCES[what](there)
+    assert len(database_differences(here, there)) == 1
+
+
+def test_databases_are_compared(source: ReplicaSet, target: ReplicaSet) -> None:
+    for side in (source, target):
+        side.client.one.c.insert_one({"_id": 1})
+        side.client.two.c.insert_one({"_id": 1})
+    assert differences(source, target) == []
+    source.client.three.c.insert_one({"_id": 1})
+    target.client.drop_database("one")
+    target.client.two.c.delete_one({})
+    assert sorted(differences(source, target)) == [
+        "c: 1 documents became 0",
+        "only on the source: one",
+        "only on the source: three",
+    ]
 
 
 def insert(database: Data) -> None:

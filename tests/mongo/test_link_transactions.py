@@ -12,6 +12,7 @@ from mongo_stand import ReplicaSet, wait_until
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
+from repman.link import transactions
 from repman.link.options import LinkOptions
 
 Writes = Callable[[Data, ClientSession], object]
@@ -265,14 +266,24 @@ def test_half_a_transaction_would_be_seen(stand: LinkStand) -> None:
     assert half_seen(stand, LinkOptions(), 25)
 
 
-def test_a_transaction_of_more_statements_than_one_command_takes(
-    stand: LinkStand, caplog: pytest.LogCaptureFixture
+def test_a_transaction_of_several_commands_is_one_transaction(
+    stand: LinkStand, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(transactions, "_MOST_STATEMENTS", 30)
+    assert half_seen(stand, LinkOptions(atomic_transactions=True), 5) == set()
+    assert "is applied in parts" not in caplog.text
+
+
+def test_a_transaction_that_the_target_does_not_take(
+    stand: LinkStand, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server takes 100,000 statements in one command: in parts it goes on nevertheless."""
+    monkeypatch.setattr(transactions, "_MOST_STATEMENTS", 10**9)
     here = stand.source.client["db"]
-    here.a.insert_many([{"_id": number} for number in range(101_000)])
+    here.a.insert_many([{"_id": number} for number in range(100_001)])
     stand.start(LinkOptions(atomic_transactions=True))
     stand.in_sync()
-    together(here, lambda database, session: database.a.update_many({}, {"$set": {"y": 1}}, session=session))
+    together(here, lambda database, session: database.a.delete_many({}, session=session))
     stand.caught_up()
     assert differences(stand.source, stand.target) == []
-    assert "is applied in parts" not in caplog.text
+    assert "is applied in parts" in caplog.text
