@@ -18,7 +18,7 @@ NEVER_EXPIRES = 2**31 - 1
 
 _LARGEST_DOCUMENT = 16 << 20
 _ROUND = 256
-"""Bytes of which the size of a capped collection is a multiple (before MongoDB 7.0)."""
+"""Bytes of which the size of a capped collection is a multiple before MongoDB 7.0."""
 _NOT_TO_CREATE_WITH = frozenset({"idIndex", "uuid", "autoIndexId", "temp"})
 """What is told of a collection and no option of it.  The temporary ones of the source's commands are given a lasting
 name in the end, and the target must not take them away before that."""
@@ -41,6 +41,8 @@ class Collection:
     """All but that of ``_id``, by name, in the source's form."""
     deferred: Mapping[str, str] = field(default_factory=dict)
     """Indexes that the target does not have yet: why, by name."""
+    renaming: tuple[str, str] | None = None
+    """Database and name, on the source, that it is being given on the target: noted before that is done."""
 
     @property
     def is_view(self) -> bool:
@@ -79,6 +81,7 @@ class Collection:
             # Names of indexes may hold dots and dollars, which keys should not.
             "indexes": [dict(spec) for spec in self.indexes.values()],
             "deferred": [[name, why] for name, why in self.deferred.items()],
+            "renaming": list(self.renaming) if self.renaming else None,
         }
 
 
@@ -91,6 +94,7 @@ def of_document(document: Mapping[str, Any]) -> Collection:
         document["options"],
         {spec["name"]: spec for spec in document["indexes"]},
         dict(document.get("deferred", ())),
+        tuple(document["renaming"]) if document.get("renaming") else None,
     )
 
 
@@ -127,7 +131,7 @@ def roomy(size: int) -> int:
 
 
 def rounded(size: int) -> int:
-    """The size of a capped collection as the server makes it of what it is told (before MongoDB 7.0)."""
+    """The size of a capped collection as a server before MongoDB 7.0 makes it of what it is told."""
     return -(-int(size) // _ROUND) * _ROUND
 
 
@@ -218,7 +222,7 @@ class Catalog:
 
     def rename(self, collection: Collection, database: str, name: str) -> Collection:
         """It has another name now; returns it."""
-        moved = replace(collection, database=database, name=name)
+        moved = replace(collection, database=database, name=name, renaming=None)
         self.add(moved)
         return moved
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -36,6 +36,8 @@ LOG = logging.getLogger(__name__)
 
 _CONVERTED = re.compile(r"tmp[^.]*\.convertToCapped\.")
 _MADE_ELSEWHERE = re.compile(r"tmp[^.]*\.(?:convertToCapped\.|renameCollection)")
+_NO_SUCH_NAMESPACE = 26
+_WITHOUT_ROUNDING = (7,)
 _BENIGN = frozenset({26, 27, 72, 215})
 """NamespaceNotFound, IndexNotFound, InvalidOptions, DatabaseDropPending: the target is ahead."""
 _UNSUPPORTED = {
@@ -51,6 +53,9 @@ class Copier(Protocol):
 
     def announce(self, key: str) -> None:
         """The collection of that key is to be copied, also if a crash comes in between."""
+
+    def unfinished(self, key: str) -> bool:
+        """Whether it was announced, and is not copied yet."""
 
     def copy(self, collection: Collection) -> None:
         """Copy it as it is now, into an empty one."""
@@ -129,7 +134,7 @@ class Definitions:
         return not is_internal(database, name) and self._selection.selects(database, name)
 
     def _create(self, change: Definition) -> None:
-        key, options = key_of(change), dict(change.description)
+        key, options = key_of(change), self._as_made(change.description)
         options.pop("idIndex", None)
         known = self._catalog.get(key)
         if known is not None:
@@ -144,6 +149,13 @@ class Definitions:
         if self._catalog.named(change.database, change.name) is not None:
             return  # the name is another one's by now, so this one is gone
         self._make(Collection(key, change.database, change.name, options))
+
+    def _as_made(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options that the source has given a collection, of those that it was told."""
+        made = dict(options)
+        if "size" in made and self._source.version < _WITHOUT_ROUNDING:
+            made["size"] = rounded(made["size"])
+        return made
 
     def _make(self, collection: Collection) -> None:
         listing.recreate(self._target, self._catalog, collection)
@@ -173,6 +185,8 @@ class Definitions:
                 self._came_in(change, database, name)
             return
         if known.namespace != (change.database, change.name):
+            if known.namespace == (database, name) and self._copier.unfinished(known.key):
+                self._copy(known)  # it was renamed before something came in between
             return
         if not selected:
             if self._refuse_renames_out:
@@ -183,15 +197,35 @@ class Definitions:
         if converted:
             # The stream does not tell of the documents that were put into it.
             self._copier.announce(known.key)
+        noted = replace(known, renaming=(database, name))
+        self._catalog.add(noted)
+        moved = self._move(noted, database, name)
+        if converted:
+            self._copy(moved)
+
+    def finish_renames(self) -> None:
+        """Carry out what was noted and may not be done; before anything else, as its old name is nobody's by now.
+
+        A change that was applied under that name would make a new collection, which would take the place of the one
+        that was renamed.  Raises PyMongoError.
+        """
+        for each in self._catalog.all():
+            if each.renaming is not None:
+                self._move(each, *each.renaming)
+
+    def _move(self, known: Collection, database: str, name: str) -> Collection:
         occupant = self._catalog.named(database, name)
         here = "{}.{}".format(*self._catalog.target(known))
         there = f"{self._catalog.target_database(database)}.{name}"
-        define(self._target, "admin", {"renameCollection": here, "to": there, "dropTarget": True})
+        try:
+            define(self._target, "admin", {"renameCollection": here, "to": there, "dropTarget": True})
+        except OperationFailure as error:
+            if error.code != _NO_SUCH_NAMESPACE:
+                raise
+            LOG.info("%s is called %s on the target already", here, there)
         if occupant is not None and occupant.key != known.key:
             self._catalog.remove(occupant)
-        moved = self._catalog.rename(known, database, name)
-        if converted:
-            self._copy(moved)
+        return self._catalog.rename(known, database, name)
 
     def _came_in(self, change: Definition, database: str, name: str) -> None:
         """A collection that was not selected has got a name that is."""
@@ -226,10 +260,11 @@ class Definitions:
         for word, option in (("cappedSize", "size"), ("cappedMax", "max")):
             if word in description:
                 options[option] = description[word]
+        options = self._as_made(options)
         database, name = self._catalog.target(known)
         command = {key: value for key, value in options.items() if key not in ("size", "max")}
         if "size" in options:
-            command["cappedSize"] = rounded(roomy(options["size"]))
+            command["cappedSize"] = roomy(options["size"])
         if command:
             define(self._target, database, {"collMod": name, **command})
         if options:

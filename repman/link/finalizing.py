@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
+from functools import partial
 
 from repman.link import indexes, listing
-from repman.link.catalog import Catalog, Collection, creation, rounded
+from repman.link.catalog import Catalog, Collection, Spec, creation
 from repman.link.connection import Cluster, patiently
 from repman.link.status import UnsuccessfulIndex
 from repman.link.writing import define
@@ -20,15 +21,13 @@ def give_final_form(
 ) -> tuple[UnsuccessfulIndex, ...]:
     """Give collections and indexes the source's form; returns the indexes that could not be given it.
 
-    Raises Stopped and PyMongoError.
-
-    `source` is asked what became of the indexes that it was still building when the link began.
+    `source` is asked what became of the indexes that it was still building when the link began.  Raises Stopped and
+    PyMongoError.
     """
-    collections = [each for each in catalog.all() if each.indexes or each.is_capped]
+    give_final_sizes(target, catalog, stop)
+    collections = [each for each in catalog.all() if each.indexes]
 
     def finalize(collection: Collection) -> list[UnsuccessfulIndex]:
-        if collection.is_capped:
-            give_final_size(target, catalog, collection)
         return indexes.finalize(target, catalog, without_abandoned(source, catalog, collection))
 
     def finalized(collection: Collection) -> list[UnsuccessfulIndex]:
@@ -38,16 +37,25 @@ def give_final_form(
     return tuple(sorted((each for some in found for each in some), key=lambda each: (each.namespace, each.name)))
 
 
-def give_final_size(target: Cluster, catalog: Catalog, collection: Collection) -> None:
-    """Take the room away from a capped collection that it had while replication went on.  Raises PyMongoError."""
-    database, name = catalog.target(collection)
+def give_final_sizes(target: Cluster, catalog: Catalog, stop: threading.Event) -> None:
+    """Take the room away from capped collections that they had while replication went on.
+
+    Raises Stopped and PyMongoError.
+    """
+    for collection in catalog.all():
+        if collection.is_capped:
+            patiently(partial(_give_final_size, target, catalog.target(collection), collection.options), stop)
+
+
+def _give_final_size(target: Cluster, namespace: tuple[str, str], options: Spec) -> None:
+    database, name = namespace
     for entry in target.client[database].list_collections(filter={"name": name}):
         found = entry["options"]
         changes = {}
-        if found.get("size") != rounded(collection.options["size"]):
-            changes["cappedSize"] = rounded(collection.options["size"])
-        if found.get("max") != collection.options.get("max"):
-            changes["cappedMax"] = collection.options.get("max", 0)
+        if found.get("size") != options["size"]:
+            changes["cappedSize"] = options["size"]
+        if found.get("max") != options.get("max"):
+            changes["cappedMax"] = options.get("max", 0)
         if changes:
             define(target, database, {"collMod": name, **changes})
 

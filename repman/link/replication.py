@@ -9,13 +9,13 @@ from collections import defaultdict
 from functools import partial
 
 from bson.timestamp import Timestamp
-from pymongo.errors import OperationFailure
+from pymongo.errors import PyMongoError
 
 from repman.link import changes
 from repman.link.appliers import Appliers, Part
 from repman.link.catalog import Catalog
 from repman.link.changes import Change, Transaction
-from repman.link.connection import Cluster, patiently
+from repman.link.connection import Cluster, is_transient, patiently
 from repman.link.ddl import Definitions
 from repman.link.events import taken_apart
 from repman.link.frontier import Frontier, Ticket
@@ -202,8 +202,10 @@ class Replication:
         """Once the source is quiet, say something ourselves: only what comes after the clone's end tells that it is over."""
         if self._noted:
             return
-        self._noted = True
         try:
             self._source.note("repman:tick")
-        except OperationFailure as error:
+            self._noted = True
+        except PyMongoError as error:
+            # What passes is tried again when the source is quiet the next time.
+            self._noted = not is_transient(error)
             LOG.info("no note can be written to the source's oplog; its own come every ten seconds: %s", error)

@@ -211,6 +211,7 @@ class Run:
             record.options.refuse_renames_out,
             record.options.build_indexes is not BuildIndexes.NEVER,
         )
+        patiently(definitions.finish_renames, self._soon)
         frontier = self.frontier
         rewound: list[bool] = []
 
@@ -267,6 +268,11 @@ class Run:
     def announce(self, key: str) -> None:
         """The collection of that key is to be copied, also if a crash comes in between.  Raises PyMongoError."""
         self.checkpoints.keep_copy(key, {"bytes": 0, "count": 0, "done": False, "size": 0})
+
+    def unfinished(self, key: str) -> bool:
+        """Whether the collection of that key was announced, and is not copied yet.  Raises PyMongoError."""
+        copy = self.checkpoints.copies().get(key)
+        return copy is not None and not copy["done"]
 
     def copy(self, collection: Collection) -> None:
         """Copy one collection as it is now, while all others go on.  Raises Stopped, LinkFailed and PyMongoError."""

@@ -221,7 +221,7 @@ class Work:
         run = self.running
         unsuccessful: tuple[UnsuccessfulIndex, ...] = ()
         if record.options.build_indexes is not BuildIndexes.NEVER:
-            unsuccessful = finalizing.give_final_form(self.target, run.catalog, ending)
+            unsuccessful = finalizing.give_final_form(self.target, run.catalog, ending, self.source)
         if record.can_write_at is None:
             if record.options.reversible:
                 found = patiently(lambda: finalizing.opposite(self.target, run.catalog), ending)

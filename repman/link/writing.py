@@ -29,9 +29,13 @@ class Written:
 
 
 def insert(target: Cluster, database: str, name: str, documents: bytes, ordered: bool = False) -> Written:
-    """Insert whole documents, at most 100,000.  Raises PyMongoError when the command as a whole failed."""
+    """Insert whole documents, at most 100,000.  Raises PyMongoError when the command as a whole failed.
+
+    Where their order counts (`ordered`), a majority has them before it returns: what an election took back would be
+    inserted again behind what came after it.
+    """
     command = {"insert": name, "documents": [Documents(documents)], "ordered": ordered}
-    return _write(target, database, command)
+    return _write(target, database, command, by_majority=ordered)
 
 
 def update(target: Cluster, database: str, name: str, statements: bytes, ordered: bool = True) -> Written:
@@ -63,11 +67,11 @@ def sending(target: Cluster) -> Iterator[None]:
         yield
 
 
-def _write(target: Cluster, database: str, command: Document) -> Written:
+def _write(target: Cluster, database: str, command: Document, by_majority: bool = False) -> Written:
     if "delete" not in command:
         command["bypassDocumentValidation"] = True
     # Several shards have terms of their own, of which the reply tells nothing.
-    concern = _MAJORITY if target.sharded else _ONE
+    concern = _MAJORITY if by_majority or target.sharded else _ONE
     with sending(target):
         reply = target.client[database].command({**command, "writeConcern": concern})
     _require_concern(reply)

@@ -89,18 +89,14 @@ def modify(shop: Data) -> None:
     shop.command("collMod", "live", validationLevel="off")
 
 
-RENAMES = pytest.mark.xfail(
-    strict=True,
-    reason="ddl: NamespaceNotFound of a rename that was carried out already is taken for a target that is ahead, and the "
-    "catalogue keeps the old name",
-)
+RENAMED = {rename: "moved", rename_in_the_place_of_another: "other"}
 
 
 @pytest.mark.parametrize(
     "acts",
     [
         pytest.param((create, drop, make_an_index, drop_an_index, modify), id="most"),
-        pytest.param((rename, rename_in_the_place_of_another), id="renames", marks=RENAMES),
+        pytest.param((rename, rename_in_the_place_of_another), id="renames"),
     ],
 )
 def test_definitions_that_were_carried_out_but_not_noted(
@@ -122,6 +118,10 @@ def test_definitions_that_were_carried_out_but_not_noted(
             source.client[act.__name__].live.insert_one({"_id": 99, "n": 0, "in": "what is applied again before it"})
             act(source.client[act.__name__])
             act(target.client[act.__name__])
+            if act in RENAMED:
+                # A rename is noted before it is carried out, and again when it was.
+                noted = {"renaming": [act.__name__, RENAMED[act]]}
+                kept(target, "collections").update_one({"database": act.__name__, "name": "live"}, {"$set": noted})
             after = [{"_id": 100 + number, "n": number, "in": "the new one"} for number in range(10)]
             source.client[act.__name__].live.insert_many(after)
         link.restart()

@@ -174,6 +174,27 @@ def test_replicated_documents_that_only_the_old_primary_had(
         ended(link, source, trio)
 
 
+def test_the_order_of_a_capped_collection_of_which_only_the_old_primary_had_a_part(
+    trio: ReplicaSet, source: ReplicaSet, tmp_path: Path
+) -> None:
+    """What came later must not be written to the new primary before what was lost."""
+    fill(source.client, 100)
+    recent = source.client.shop.recent
+    with faulty(tmp_path, source.uri, trio.uri) as link:
+        link.begin()
+        link.in_sync()
+        link.caught_up(source.client)
+        with Late(trio) as late:
+            for first in range(1000, 1300, 50):
+                recent.insert_many([{"_id": number} for number in range(first, first + 50)])
+                source.client.admin.command("appendOplogNote", 1, data={"msg": "a batch of its own"})
+            wait_until(lambda: count(late.primary, "recent") > 100, what="documents that only one member has")
+            late.lose()
+            recent.insert_many([{"_id": number} for number in range(2000, 2010)])
+            late.back(trio)
+        ended(link, source, trio)
+
+
 def test_cloned_documents_that_only_the_old_primary_had(trio: ReplicaSet, source: ReplicaSet, tmp_path: Path) -> None:
     fill(source.client, 30_000)
     with faulty(tmp_path, source.uri, trio.uri) as link:

@@ -86,7 +86,6 @@ def test_an_index_that_is_being_built_is_made_once_it_is_complete(stand: LinkSta
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.xfail(reason="work.Work does not hand the source to finalizing.give_final_form", strict=True)
 def test_an_index_that_is_given_up_is_not_made(stand: LinkStand) -> None:
     incomplete(stand, 10_000 if LONG else 600, aborted=True)
 
