@@ -54,8 +54,11 @@ def fill(client: MongoClient[dict[str, Any]], documents: int = 20_000, body: int
 class Writers:
     """Threads that write to a cluster until they are ended, whatever happens to it."""
 
-    def __init__(self, uri: str, seed: object, acts: Acts | None = None, threads: int = 2) -> None:
-        """`acts` are what they do, everything if nothing is said."""
+    def __init__(
+        self, uri: str, seed: object, acts: Acts | None = None, threads: int = 2, pause: float = 0.002
+    ) -> None:
+        """`acts` are what they do, everything if nothing is said; each rests for `pause` seconds after every act."""
+        self._pause = pause
         self._client: MongoClient[dict[str, Any]] = MongoClient(
             uri, w="majority", serverSelectionTimeoutMS=2000, socketTimeoutMS=10_000
         )
@@ -93,7 +96,7 @@ class Writers:
     def _work(self, number: int, chance: random.Random, chosen: Acts) -> None:
         hand = Hand(self._client["shop"], number, chance)
         acts, weights = zip(*chosen, strict=True)
-        while not self._ending.wait(0.002):
+        while not self._ending.wait(self._pause):
             (act,) = chance.choices(acts, weights)
             # What is refused, or lost with its primary, was not done; what was done nevertheless is in the oplog.
             with contextlib.suppress(PyMongoError):

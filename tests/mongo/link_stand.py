@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ from repman.link.reset import reset
 
 Data = Database[dict[str, Any]]
 Status = dict[str, Any]
+LONG = os.environ.get("REPMAN_LONG") == "1"
+"""Full sizes: `scripts/test long`."""
 PATIENCE = 60.0
 """Seconds: ten times what it takes on a machine that does nothing else."""
 NOT_OF_USERS = {"admin", "config", "local", PLACE.database}

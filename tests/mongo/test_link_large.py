@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from link_stand import LinkStand, differences, linked
+from link_stand import LONG, LinkStand, differences, linked
 from mongo_stand import ReplicaSet
 from pymongo import IndexModel
 
 from repman.link.options import LinkOptions
 
-LONG = os.environ.get("REPMAN_LONG") == "1"
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200 if LONG else 120)]
 PATIENT = 900.0
 MEGABYTES = 2000 if LONG else 30
 IN_SEGMENTS = 1600 if LONG else 30
-COLLECTIONS = 10_000 if LONG else 200
+COLLECTIONS = 10_000 if LONG else 120
 
 
 @pytest.fixture

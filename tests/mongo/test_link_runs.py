@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from bson import Decimal128, Int64, MaxKey, MinKey, ObjectId
-from link_stand import LinkStand, Phase, database_differences, databases, differences, linked, replicated
+from link_stand import LONG, LinkStand, Phase, database_differences, databases, differences, linked, replicated
 from mongo_stand import ReplicaSet
 
 from repman.link.namespaces import Remap
-from repman.link.options import LinkOptions
+from repman.link.options import BuildIndexes, LinkOptions
 
-LONG = os.environ.get("REPMAN_LONG") == "1"
 PHASES = pytest.mark.parametrize("phase", [Phase.CLONE, Phase.APPLY], ids=lambda phase: phase.value)
 LARGEST_SEGMENT = 10 * (48_000_000 - 512)
 """Bytes in a segment when nothing else is asked for."""
@@ -180,6 +178,22 @@ def test_databases_that_have_other_names_on_the_target(stand: LinkStand) -> None
     assert databases(target) == {"uno", "due", "tre", "plain"}
     for here, there in (("one", "uno"), ("two", "due"), ("three", "tre"), ("plain", "plain")):
         assert database_differences(source[here], target[there]) == []
+
+
+@pytest.mark.xfail(
+    reason="work.Work calls finalizing.give_final_sizes only together with indexes: not with BuildIndexes.NEVER",
+    strict=True,
+)
+def test_a_capped_collection_where_no_indexes_are_built(stand: LinkStand) -> None:
+    here = stand.source.client.db
+    here.create_collection("c", capped=True, size=4096, max=5)
+    here.c.insert_many([{"_id": number} for number in range(9)])
+    stand.start(LinkOptions(build_indexes=BuildIndexes.NEVER))
+    stand.in_sync()
+    here.c.insert_one({"_id": 10})
+    stand.caught_up()
+    stand.finalized()
+    assert differences(stand.source, stand.target) == []
 
 
 def test_a_pause_in_the_middle(stand: LinkStand) -> None:
