@@ -220,7 +220,9 @@ class Work:
             self._verify(ending)
         run = self.running
         unsuccessful: tuple[UnsuccessfulIndex, ...] = ()
-        if record.options.build_indexes is not BuildIndexes.NEVER:
+        if record.options.build_indexes is BuildIndexes.NEVER:
+            finalizing.give_final_sizes(self.target, run.catalog, ending)
+        else:
             unsuccessful = finalizing.give_final_form(self.target, run.catalog, ending, self.source)
         if record.can_write_at is None:
             if record.options.reversible:
