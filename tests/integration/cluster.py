@@ -65,6 +65,16 @@ class World:
         assert len(found) == 1, f"open: {[server.entry.name for server in found]}; {self.repman.shown()}"
         return found[0]
 
+    def another_than(self, old: Server) -> Server:
+        """The only server that takes writes, as soon as repman says that it is not the old one.
+
+        The first acknowledgement after a fault is no sign of that: it may have been on its way when the fault came.
+        """
+        self.repman.until(lambda seen: seen.writer not in ("", old.address), "another writer")
+        new = self.only_open()
+        assert new is not old
+        return new
+
     def is_open(self, server: Server) -> bool:
         try:
             connection = server.connect(connect_timeout=1, read_timeout=1)

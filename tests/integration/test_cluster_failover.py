@@ -27,7 +27,7 @@ def test_kill_of_the_writer(world: World) -> None:
         old = world.writer
         old.kill()
         assert traffic.first_after(time.monotonic()) < SOON
-        assert world.only_open() is not old
+        world.another_than(old)
         traffic.flows(50)
         old.start()
         seen = world.healthy()
@@ -81,7 +81,7 @@ def test_a_frozen_writer_is_killed_and_restarted_as_a_replica(world: World) -> N
         pid = world.sandbox.pid(old.entry.name)
         old.freeze()
         assert traffic.first_after(time.monotonic()) < SOON
-        assert world.only_open() is not old
+        world.another_than(old)
         with contextlib.suppress(TypeError, ProcessLookupError):
             old.thaw()
         world.healthy()
@@ -110,8 +110,7 @@ def test_a_frozen_writer_that_nobody_controls_acknowledges_nothing_when_it_wakes
         writing = threading.Thread(target=write_there)  # lies in its socket until it wakes up
         writing.start()
         assert traffic.first_after(frozen) < SOON
-        new = world.only_open()
-        assert new is not old
+        new = world.another_than(old)
         traffic.flows(50)
         old.thaw()
         wait_until(lambda: not world.is_open(old) and old.value("@@read_only") == 1, 10, "the old writer to be fenced")
@@ -273,7 +272,7 @@ def test_the_winner_fetches_from_the_most_advanced_that_may_not_be_elected(world
         killed = time.monotonic()
         world.repman.ask("maintenance", behind.address, on=False)
         assert traffic.first_after(killed) < SOON
-        assert world.only_open() is behind
+        assert world.another_than(old) is behind
         traffic.flows(50)
         old.start()
         world.healthy()

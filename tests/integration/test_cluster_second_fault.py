@@ -24,7 +24,7 @@ def test_the_old_writer_dies_in_a_switchover(world: World, step: StepKind) -> No
         assert came
         assert came[0].sentence
         assert traffic.first_after(died) < 15.0
-        assert world.only_open() is not old
+        world.another_than(old)
         old.start()
         world.healthy(30)
         traffic.flows(50)

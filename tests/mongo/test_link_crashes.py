@@ -11,12 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 from bson import decode
-from link_faults import ROUNDS, Data, Failing, Faulty, Writers, alike, dice, faulty, fill, kept, set_of_one, under_way
+from link_faults import ROUNDS, SMALL, Data, Failing, Faulty, alike, dice, faulty, fill, kept, set_of_one, under_way
+from link_writers import Writers
 from mongo_stand import ReplicaSet, wait_until
-
-from repman.link.options import LinkOptions
-
-SMALL = LinkOptions(segment_bytes=256 << 10, read_batch_bytes=64 << 10)
 
 
 def a_moment(chance: random.Random, longest: float) -> None:

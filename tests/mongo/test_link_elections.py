@@ -8,21 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from link_faults import (
-    PATIENCE,
-    ROUNDS,
-    Faulty,
-    Writers,
-    alike,
-    dice,
-    faulty,
-    fill,
-)
+from link_faults import PATIENCE, ROUNDS, SMALL, Faulty, alike, dice, faulty, fill
+from link_writers import Writers
 from mongo_stand import Member, ReplicaSet, wait_until
 
 from repman.link.options import LinkOptions
-
-SMALL = LinkOptions(segment_bytes=256 << 10, read_batch_bytes=64 << 10)
 
 
 @pytest.fixture(scope="module")
@@ -277,12 +267,12 @@ def test_definitions_that_only_the_old_primary_had(trio: ReplicaSet, source: Rep
         link.in_sync()
         link.caught_up(source.client)
         with Late(trio) as late:
+            shop.unwanted.drop()
             shop.live.rename("moved")
             shop.moved.insert_one({"_id": "after"})
-            shop.unwanted.drop()
             shop.live.create_index("n")
             with late.primary.client() as client:
-                wait_until(lambda: "moved" in client.shop.list_collection_names(), what="the rename")
+                wait_until(lambda: "unwanted" not in client.shop.list_collection_names(), what="the drop")
             late.lose()
             late.back(trio)
         ended(link, source, trio)

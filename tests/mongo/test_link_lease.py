@@ -8,20 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from link_faults import (
-    KEPT,
-    PATIENCE,
-    WRITES,
-    Failing,
-    Faulty,
-    Writers,
-    alike,
-    faulty,
-    fill,
-    kept,
-    set_of_one,
-)
+from link_faults import KEPT, PATIENCE, Failing, Faulty, alike, faulty, fill, kept, set_of_one
 from link_stand import digest
+from link_writers import WRITES, Writers
 from mongo_stand import ReplicaSet, wait_until
 from percona_program import Program
 

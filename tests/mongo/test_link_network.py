@@ -12,31 +12,26 @@ from typing import Any
 
 import pytest
 from link_faults import (
-    DEFINITIONS,
     PATIENCE,
     ROUNDS,
-    WRITES,
+    SMALL,
     Data,
     Failing,
     Faulty,
-    Forwarder,
-    Writers,
     alike,
-    behind_forwarder,
     dice,
-    directly,
     faulty,
     fill,
     kept,
     set_of_one,
     under_way,
 )
+from link_lines import Forwarder, behind_forwarder, directly
+from link_writers import DEFINITIONS, WRITES, Writers
 from mongo_stand import ReplicaSet, wait_until
 
 from repman.link.checkpoint import STALE
-from repman.link.options import LinkOptions
 
-SMALL = LinkOptions(segment_bytes=256 << 10, read_batch_bytes=64 << 10)
 SIDES = ["source", "target"]
 Line = tuple[ReplicaSet, ReplicaSet, dict[str, Forwarder]]
 

@@ -180,10 +180,6 @@ def test_databases_that_have_other_names_on_the_target(stand: LinkStand) -> None
         assert database_differences(source[here], target[there]) == []
 
 
-@pytest.mark.xfail(
-    reason="work.Work calls finalizing.give_final_sizes only together with indexes: not with BuildIndexes.NEVER",
-    strict=True,
-)
 def test_a_capped_collection_where_no_indexes_are_built(stand: LinkStand) -> None:
     here = stand.source.client.db
     here.create_collection("c", capped=True, size=4096, max=5)
