@@ -34,7 +34,7 @@ import requests
 from pymongo import MongoClient
 from report import figures, finish, say
 
-from repman.link.raw import Documents
+from repman.mongo.raw import Documents
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "mongo"))
 from mongo_stand import ReplicaSet, free_port, wait_until

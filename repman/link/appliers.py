@@ -14,16 +14,18 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import OperationFailure
 
 from repman.errors import LinkFailed
-from repman.link import raw, writing
+from repman.link import writing
 from repman.link.bulk import Bulk, bulk_of, statements_of
 from repman.link.catalog import Catalog, Collection
 from repman.link.changes import Change, Kind, replacement
-from repman.link.connection import Cluster, is_transient, patiently
+from repman.link.connection import Cluster
 from repman.link.frontier import Frontier, Ticket
 from repman.link.segments import MESSAGE_BYTES
-from repman.link.stopping import Stopped
 from repman.link.together import MOST_BYTES, MOST_STATEMENTS, change_together
 from repman.link.writing import DUPLICATE, Terms, Written
+from repman.mongo import raw
+from repman.mongo.patience import is_transient, patiently
+from repman.mongo.stopping import Stopped
 
 _MOST_OPERATIONS = 2000
 _MOST_BYTES = 8_000_000

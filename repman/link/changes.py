@@ -17,7 +17,7 @@ from bson.timestamp import Timestamp
 from repman.link.diffs import Unspeakable, expressions_of
 from repman.link.keys import canonical
 from repman.link.operators import ascending_runs, cutting, setting, unsetting
-from repman.link.raw import document, documents, element, elements, fields
+from repman.mongo.raw import document, documents, element, elements, fields
 
 
 def _value(text: str) -> bytes:

@@ -23,8 +23,9 @@ from pymongo.errors import AutoReconnect, DuplicateKeyError, ExecutionTimeout, O
 
 from repman.errors import LinkTaken
 from repman.link.catalog import Collection, of_document
-from repman.link.connection import Cluster, Document, patiently
-from repman.link.stopping import Stopped
+from repman.link.connection import Cluster, Document
+from repman.mongo.patience import patiently
+from repman.mongo.stopping import Stopped
 
 LOG = logging.getLogger(__name__)
 

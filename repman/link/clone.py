@@ -16,12 +16,13 @@ from repman.errors import LinkFailed
 from repman.link import indexes, writing
 from repman.link.catalog import Catalog, Collection
 from repman.link.checkpoint import Checkpoints
-from repman.link.connection import Cluster, Document, is_transient, patiently
+from repman.link.connection import Cluster, Document
 from repman.link.listing import recreate
 from repman.link.options import MIB, BuildIndexes, LinkOptions
 from repman.link.segments import MESSAGE_BYTES, Gone, Plan, Reader, Segment
-from repman.link.stopping import AnyOf, Stopped
 from repman.link.writing import DUPLICATE, Terms
+from repman.mongo.patience import is_transient, patiently
+from repman.mongo.stopping import AnyOf, Stopped
 
 LOG = logging.getLogger(__name__)
 

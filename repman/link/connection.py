@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +11,14 @@ from typing import Any, TypeVar
 from bson.timestamp import Timestamp
 from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from repman.errors import LinkFailed
 from repman.link.orphans import Orphans
-from repman.link.stopping import Stopped
+from repman.mongo.patience import without_credentials
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -33,36 +30,6 @@ _SOCKET_MS = 300_000
 _OLDEST = (6, 0)
 _ROLLING = 0.9
 """Share of its size from which on an oplog may lose its oldest entries."""
-_NETWORK = frozenset({6, 7, 64, 83, 89, 202, 317, 9001})
-"""HostUnreachable, HostNotFound, WriteConcernFailed, RemoteResultsUnavailable, NetworkTimeout,
-NetworkInterfaceExceededTimeLimit, ConnectionPoolExpired, SocketException."""
-_ELECTION = frozenset({91, 133, 134, 189, 211, 216, 10058, 10107, 11600, 11602, 13435, 13436})
-"""ShutdownInProgress, FailedToSatisfyReadPreference, ReadConcernMajorityNotAvailableYet, PrimarySteppedDown,
-KeyNotFound (of cluster times, just after a start), ElectionInProgress, LegacyNotPrimary, NotWritablePrimary,
-InterruptedAtShutdown, InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary."""
-_CURSOR = frozenset({43, 175, 234, 237})
-"""CursorNotFound, QueryPlanKilled, RetryChangeStream, CursorKilled."""
-_BUSY = frozenset({24, 46, 112, 117, 251, 262, 264, 267, 285, 290, 355, 363, 365, 11601})
-"""LockTimeout, LockBusy, WriteConflict, ConflictingOperationInProgress, NoSuchTransaction, ExceededTimeLimit,
-TooManyFilesOpen, PreparedTransactionInProgress, IndexBuildAlreadyInProgress, TransactionExceededLifetimeLimitSeconds,
-InterruptedDueToStorageChange, RetryableTransactionInProgress, TemporarilyUnavailable, Interrupted."""
-_SHARDS = frozenset({150, 272, 13388})
-"""StaleEpoch, MigrationConflict, StaleConfig."""
-_PASSING = _NETWORK | _ELECTION | _CURSOR | _BUSY | _SHARDS
-_LABELS = ("RetryableWriteError", "TransientTransactionError", "ResumableChangeStreamError")
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether the same call may succeed a little later, without anybody doing anything."""
-    if isinstance(error, BulkWriteError):
-        # Its own code says nothing; that of each statement does.
-        kinds = ("writeErrors", "writeConcernErrors")
-        codes = [each.get("code") for kind in kinds for each in error.details.get(kind, ())]
-        return bool(codes) and all(code in _PASSING for code in codes)
-    if isinstance(error, OperationFailure):
-        return error.code in _PASSING or any(error.has_error_label(label) for label in _LABELS)
-    # Networks that fail, servers that cannot be selected.  What else the driver raises is wrong for good.
-    return isinstance(error, ConnectionFailure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +103,7 @@ class Cluster:
             self.sharded = hello.get("msg") == "isdbgrid"
             self.identity = self._identity(hello)
         except PyMongoError as error:
-            raise LinkFailed(f"connect to {self.name} cluster: {_without_credentials(str(error))}") from error
+            raise LinkFailed(f"connect to {self.name} cluster: {without_credentials(str(error))}") from error
         if self.version < _OLDEST:
             told = ".".join(map(str, self.version))
             raise LinkFailed(f"version check: the {self.name} cluster is MongoDB {told}; 6.0 or newer is needed")
@@ -216,34 +183,3 @@ class Cluster:
     def block_writes(self, on: bool) -> None:
         """Keep clients from writing, or no longer; raises PyMongoError."""
         self.client.admin.command({"setUserWriteBlockMode": 1, "global": on})
-
-
-def patiently(call: Callable[[], T], stop: threading.Event, seconds: float = float("inf")) -> T:
-    """What `call` returns; errors that pass are waited out.
-
-    Raises Stopped when told to end, and after `seconds` of nothing but errors the last of them.
-    """
-
-    def passes(error: BaseException) -> bool:
-        return is_transient(error) and not stop.is_set()
-
-    def pause(seconds: float | None) -> None:
-        stop.wait(seconds)
-
-    attempts = Retrying(
-        retry=retry_if_exception(passes),
-        stop=stop_after_delay(seconds),
-        wait=wait_exponential(multiplier=0.1, max=2.0),
-        sleep=pause,
-        reraise=True,
-    )
-    try:
-        return attempts(call)
-    except PyMongoError as error:
-        if stop.is_set() and is_transient(error):
-            raise Stopped from error
-        raise
-
-
-def _without_credentials(text: str) -> str:
-    return re.sub(r"//[^@/\s]*@", "//***@", text)

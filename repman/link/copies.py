@@ -14,8 +14,8 @@ from bson.timestamp import Timestamp
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from repman.link.ranges import LAST, IdRange, among
-from repman.link.raw import RAW
+from repman.mongo.ranges import LAST, IdRange, among
+from repman.mongo.raw import RAW
 
 _BATCH = 50_000
 """Documents in one answer of a server, which ends an answer at 16 MB anyway."""

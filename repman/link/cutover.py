@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pymongo.errors import PyMongoError
 
 from repman.errors import LinkFailed
-from repman.link.connection import Cluster, patiently
+from repman.link.connection import Cluster
 from repman.link.frontier import Place
 from repman.link.run import Run
-from repman.link.stopping import Stopped
+from repman.mongo.patience import patiently
+from repman.mongo.stopping import Stopped
 
 PATIENCE = 30.0
 """Seconds for which a call waits for a cluster that does not answer."""

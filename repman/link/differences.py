@@ -12,7 +12,7 @@ from bson import CodecOptions, decode
 from bson.codec_options import DatetimeConversion
 from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
 
-from repman.link.ranges import identity_of
+from repman.mongo.ranges import identity_of
 
 MOST_LISTED = 10_000
 MOST_LISTED_BYTES = 4 << 20

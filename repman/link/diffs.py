@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from repman.link.operators import Placed, ascending_runs, cutting, setting, unsetting
-from repman.link.raw import document, size_of
+from repman.mongo.raw import document, size_of
 
 _OF_AN_ARRAY = b"\x08a\x00"
 

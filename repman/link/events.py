@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from struct import Struct
 
-from repman.link.raw import fields
+from repman.mongo.raw import fields
 
 _size = Struct("<i").unpack_from
 _ID = b"\x03_id\x00"

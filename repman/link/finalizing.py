@@ -9,9 +9,10 @@ from functools import partial
 
 from repman.link import indexes, listing
 from repman.link.catalog import Catalog, Collection, Spec, creation
-from repman.link.connection import Cluster, patiently
+from repman.link.connection import Cluster
 from repman.link.status import UnsuccessfulIndex
 from repman.link.writing import define
+from repman.mongo.patience import patiently
 
 LOG = logging.getLogger(__name__)
 

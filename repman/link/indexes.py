@@ -11,9 +11,10 @@ from pymongo.errors import OperationFailure
 
 from repman.link.catalog import Catalog, Collection, Spec, final_index, index_key, replicated_index
 from repman.link.changes import LENIENT
-from repman.link.connection import Cluster, Document, is_transient
+from repman.link.connection import Cluster, Document
 from repman.link.status import UnsuccessfulIndex
 from repman.link.writing import define
+from repman.mongo.patience import is_transient
 
 LOG = logging.getLogger(__name__)
 

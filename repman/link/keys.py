@@ -12,7 +12,7 @@ from struct import Struct
 
 from bson.decimal128 import Decimal128, create_decimal128_context
 
-from repman.link.raw import document, size_of
+from repman.mongo.raw import document, size_of
 
 _DOUBLE, _STRING, _DOCUMENT, _ARRAY, _SYMBOL, _INT32, _INT64, _DECIMAL = 1, 2, 3, 4, 14, 16, 18, 19
 _OTHERWISE = frozenset({_DOUBLE, _DOCUMENT, _ARRAY, _SYMBOL, _INT64, _DECIMAL})

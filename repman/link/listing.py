@@ -24,9 +24,10 @@ from repman.link.catalog import (
     view_key,
     without_id,
 )
-from repman.link.connection import Cluster, Document, is_transient, patiently
+from repman.link.connection import Cluster, Document
 from repman.link.namespaces import Remap, Selection, is_internal
 from repman.link.writing import define
+from repman.mongo.patience import is_transient, patiently
 
 LOG = logging.getLogger(__name__)
 

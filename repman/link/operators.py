@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import bson
 
-from repman.link.raw import document
+from repman.mongo.raw import document
 
 Placed = tuple[bytes, bytes]
 """A path, and an element that has it as its name."""

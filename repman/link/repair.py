@@ -13,11 +13,11 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from repman.errors import LinkFailed
-from repman.link.connection import is_transient, patiently
 from repman.link.copies import Copy
 from repman.link.differences import Difference
-from repman.link.ranges import equal_to, identity_of
-from repman.link.stopping import Stopped
+from repman.mongo.patience import is_transient, patiently
+from repman.mongo.ranges import equal_to, identity_of
+from repman.mongo.stopping import Stopped
 
 PATIENCE = 60.0
 """Seconds for which one piece is tried again: longer than an election takes."""

@@ -15,16 +15,17 @@ from repman.link import changes
 from repman.link.appliers import Appliers, Part
 from repman.link.catalog import Catalog
 from repman.link.changes import Change, Transaction
-from repman.link.connection import Cluster, is_transient, patiently
+from repman.link.connection import Cluster
 from repman.link.ddl import Definitions
 from repman.link.events import taken_apart
 from repman.link.frontier import Frontier, Ticket
 from repman.link.gates import Gates, Task
 from repman.link.options import LinkOptions
-from repman.link.stopping import AnyOf, Stopped
 from repman.link.stream import Batch, Stream
 from repman.link.transactions import apply_whole
 from repman.link.writing import Terms
+from repman.mongo.patience import is_transient, patiently
+from repman.mongo.stopping import AnyOf, Stopped
 
 LOG = logging.getLogger(__name__)
 

@@ -7,10 +7,11 @@ import threading
 
 from repman.link import indexes, listing
 from repman.link.catalog import Catalog, Collection, creation
-from repman.link.connection import Cluster, patiently
+from repman.link.connection import Cluster
 from repman.link.ddl import Copier
 from repman.link.namespaces import Selection
 from repman.link.writing import define
+from repman.mongo.patience import patiently
 
 LOG = logging.getLogger(__name__)
 

@@ -6,12 +6,13 @@ import threading
 from dataclasses import replace
 
 from repman.link.checkpoint import Checkpoints, Lease
-from repman.link.connection import Cluster, patiently
+from repman.link.connection import Cluster
 from repman.link.frontier import Place as StreamPlace
 from repman.link.options import LinkOptions, WriteBlocking
 from repman.link.place import Place
 from repman.link.record import Record
 from repman.link.status import Phase, State
+from repman.mongo.patience import patiently
 
 
 def turned(

@@ -17,7 +17,7 @@ from repman.link import listing
 from repman.link.catalog import Catalog, Collection
 from repman.link.checkpoint import Checkpoints
 from repman.link.clone import Clone, Progress
-from repman.link.connection import Cluster, patiently
+from repman.link.connection import Cluster
 from repman.link.ddl import Definitions
 from repman.link.frontier import Frontier, Place
 from repman.link.options import BuildIndexes
@@ -25,9 +25,10 @@ from repman.link.record import Record
 from repman.link.replication import Replication
 from repman.link.resync import reconcile
 from repman.link.status import Phase
-from repman.link.stopping import AnyOf, Every, Once, Stopped
 from repman.link.verification import Verification
 from repman.link.writing import Terms
+from repman.mongo.patience import patiently
+from repman.mongo.stopping import AnyOf, Every, Once, Stopped
 
 LOG = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ from bson.raw_bson import RawBSONDocument
 from bson.timestamp import Timestamp
 from pymongo.errors import OperationFailure, PyMongoError
 
-from repman.link import raw
 from repman.link.catalog import Collection
 from repman.link.connection import Cluster, Document
-from repman.link.ranges import identity_of
+from repman.mongo import raw
+from repman.mongo.ranges import identity_of
 
 MESSAGE_BYTES = 16_000_000
 """What one command to the target may carry, beside a single larger document; the driver sends 16 MiB and a little."""

@@ -14,10 +14,11 @@ from bson.timestamp import Timestamp
 from pymongo.errors import OperationFailure, PyMongoError
 
 from repman.errors import HistoryLost
-from repman.link import raw
 from repman.link.changes import timestamp, token_time
-from repman.link.connection import Cluster, Document, is_transient
+from repman.link.connection import Cluster, Document
 from repman.link.frontier import Place
+from repman.mongo import raw
+from repman.mongo.patience import is_transient
 
 LOG = logging.getLogger(__name__)
 

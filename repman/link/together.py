@@ -12,9 +12,10 @@ from pymongo.errors import OperationFailure
 from pymongo.write_concern import WriteConcern
 
 from repman.link.checkpoint import term_of
-from repman.link.connection import Cluster, Document, is_transient
-from repman.link.raw import Documents
+from repman.link.connection import Cluster, Document
 from repman.link.writing import Written, sending
+from repman.mongo.patience import is_transient
+from repman.mongo.raw import Documents
 
 MOST_STATEMENTS = 500
 """In one transaction: larger ones need more of the target's cache, and are not faster."""

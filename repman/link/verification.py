@@ -11,13 +11,14 @@ from dataclasses import replace
 from repman.errors import LinkFailed
 from repman.link.catalog import Catalog, Collection
 from repman.link.checkpoint import Checkpoints
-from repman.link.connection import Cluster, Document, patiently
+from repman.link.connection import Cluster, Document
 from repman.link.differences import Differences, differences_of
 from repman.link.frontier import Place
 from repman.link.repair import repair
 from repman.link.status import Verifying
-from repman.link.stopping import Stopped
 from repman.link.verify import Reading, collection_differences
+from repman.mongo.patience import patiently
+from repman.mongo.stopping import Stopped
 
 LOG = logging.getLogger(__name__)
 

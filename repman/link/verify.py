@@ -21,11 +21,11 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from repman.errors import LinkFailed
-from repman.link.connection import patiently
 from repman.link.copies import Copy, is_moment_gone
 from repman.link.differences import NOTHING, Difference, Differences, Kind, compare
-from repman.link.ranges import IdRange, documents_per_range
-from repman.link.stopping import Stopped
+from repman.mongo.patience import patiently
+from repman.mongo.ranges import IdRange, documents_per_range
+from repman.mongo.stopping import Stopped
 
 PATIENCE = 60.0
 """Seconds for which one read is tried again: longer than an election takes."""

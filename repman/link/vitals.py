@@ -11,7 +11,7 @@ from bson.timestamp import Timestamp
 from pymongo.errors import PyMongoError
 
 from repman.link.connection import Cluster
-from repman.link.stopping import Every
+from repman.mongo.stopping import Every
 
 LOG = logging.getLogger(__name__)
 

@@ -12,15 +12,16 @@ from pymongo.errors import PyMongoError
 from repman.errors import HistoryLost, LinkFailed, LinkTaken
 from repman.link import cutover, finalizing, guards, reversing
 from repman.link.checkpoint import Checkpoints, Lease
-from repman.link.connection import Cluster, patiently
+from repman.link.connection import Cluster
 from repman.link.frontier import Place as StreamPlace
 from repman.link.options import BuildIndexes, WriteBlocking
 from repman.link.place import Place
 from repman.link.record import Record, of_document
 from repman.link.run import Run
 from repman.link.status import Finalization, Phase, State, UnsuccessfulIndex
-from repman.link.stopping import Stopped
 from repman.link.vitals import Vitals
+from repman.mongo.patience import patiently
+from repman.mongo.stopping import Stopped
 
 LOG = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure
 
 from repman.link.checkpoint import term_of
 from repman.link.connection import Cluster, Document
-from repman.link.raw import Documents
+from repman.mongo.raw import Documents
 
 DUPLICATE = 11000
 _ONE, _MAJORITY = {"w": 1}, {"w": "majority"}

@@ -24,8 +24,8 @@ from repman.link.link import Link
 from repman.link.options import LinkOptions
 from repman.link.percona.app import application
 from repman.link.percona.flavour import PLACE
-from repman.link.raw import RAW, elements
 from repman.link.reset import reset
+from repman.mongo.raw import RAW, elements
 
 Data = Database[dict[str, Any]]
 Status = dict[str, Any]

@@ -14,8 +14,8 @@ from pymongo.database import Database
 from repman.link import repair as repairing
 from repman.link.differences import Difference, Differences, Kind
 from repman.link.repair import Repaired, repair
-from repman.link.stopping import Stopped
 from repman.link.verify import AT_REST, collection_differences, remaining
+from repman.mongo.stopping import Stopped
 
 Data = Database[dict[str, Any]]
 PAIR = ("c", "copy")

@@ -11,7 +11,7 @@ from bson_updates import updated
 
 from repman.link import changes
 from repman.link.changes import Change, Definition, Kind, Transaction, change_of, definition_of
-from repman.link.raw import fields
+from repman.mongo.raw import fields
 
 UUID = bson.Binary(b"0123456789abcdef", 4)
 

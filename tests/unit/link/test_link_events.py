@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from bson import Binary, ObjectId, Timestamp, encode
 
-from repman.link import events, raw
+from repman.link import events
 from repman.link.events import taken_apart
+from repman.mongo import raw
 
 UUID = Binary(bytes(range(16)), 4)
 NEEDED = (b"operationType", b"collectionUUID", b"documentKey", b"fullDocument", b"updateDescription")

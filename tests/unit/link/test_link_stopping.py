@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from repman.link.stopping import AnyOf, Every, Once
+from repman.mongo.stopping import AnyOf, Every, Once
 
 
 def test_any_of_is_set_with_one_of_them_and_sets_none() -> None:

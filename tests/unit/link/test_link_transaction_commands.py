@@ -9,8 +9,8 @@ import pytest
 
 from repman.link import transactions
 from repman.link.changes import Change, Kind
-from repman.link.raw import Documents
 from repman.link.transactions import commands
+from repman.mongo.raw import Documents
 
 
 def insert(identity: int, size: int = 0) -> Change:

@@ -24,8 +24,8 @@ from pymongo.errors import (
 )
 
 from repman.link.checkpoint import LeaseExpired
-from repman.link.connection import is_transient, patiently
-from repman.link.stopping import Stopped
+from repman.mongo.patience import is_transient, patiently
+from repman.mongo.stopping import Stopped
 
 
 def labelled(label: str) -> OperationFailure:

@@ -9,7 +9,7 @@ import bson
 import pytest
 from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 
-from repman.link.ranges import (
+from repman.mongo.ranges import (
     MOST_BYTES,
     MOST_DOCUMENTS,
     IdRange,

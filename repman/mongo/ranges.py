@@ -12,7 +12,7 @@ from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 
-from repman.link.raw import document, size_of
+from repman.mongo.raw import document, size_of
 
 LAST = document(b"\x7f_id\x00")
 """The `_id` after which there is no other: MaxKey."""
