@@ -1,0 +1,1 @@
+"""Checkpoints of MongoDB clusters: consistent points of a whole cluster, and restoring to them."""

@@ -1,0 +1,1 @@
+"""Streams between MySQL/MariaDB and PostgreSQL: tables in bulk, and their changes as they happen."""
