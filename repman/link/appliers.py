@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure
 
 from repman.errors import LinkFailed
 from repman.link import writing
-from repman.link.bulk import Bulk, bulk_of, statements_of
+from repman.link.bulk import Bulk, bulk_of, pieces_of, statements_of
 from repman.link.catalog import Catalog, Collection
 from repman.link.changes import Change, Kind, replacement
 from repman.link.connection import Cluster
@@ -29,9 +29,10 @@ from repman.mongo.stopping import Stopped
 
 _MOST_OPERATIONS = 2000
 _MOST_BYTES = 8_000_000
-_FETCH = frozenset({2, 9, 28, 29, 40, 52, 54, 17280, 17419, 10334})
+_FETCH = frozenset({2, 9, 28, 29, 40, 52, 54, 66, 17280, 17419, 10334})
 """Codes with which an update does not fit the document that the target has, because that one is newer: the path is not
-viable, is no array, conflicts, has a name that an operator cannot set, or the document would become too large."""
+viable, is no array, conflicts, has a name that an operator cannot set, the document would become too large, or its
+`_id` is another one that a collation makes equal."""
 
 
 _CONFLICT_SECONDS = 60.0
@@ -189,7 +190,10 @@ class Appliers:
         if collection.is_capped:
             self._in_order(collection, changes)
             return
-        bulk = bulk_of(changes)
+        for piece in pieces_of(changes) if collection.is_serial else (changes,):
+            self._send_bulk(collection, bulk_of(piece))
+
+    def _send_bulk(self, collection: Collection, bulk: Bulk) -> None:
         conflicts: list[UniqueConflict] = []
         again = self._insert(collection, bulk, conflicts)
         updates = [change for change in bulk.inserts if change is not None and change.key in again]
@@ -296,7 +300,7 @@ class Appliers:
         database, name = self._catalog.target(collection)
         reply: RawBSONDocument = self._source.client[collection.database].command(query, codec_options=raw.RAW)
         _, found, _ = raw.batch(bytes(reply.raw))
-        only_id = raw.document(raw.element("_id", bson.decode(key)["_id"]))
+        only_id = raw.document(raw.element("_id", bson.decode(key, raw.LENIENT)["_id"]))
         remove = raw.document(b"\x03q\x00" + only_id, raw.element("limit", 1))
         if not found:
             self._require(collection, writing.delete(self._target, database, name, remove), ())

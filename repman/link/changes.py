@@ -11,13 +11,12 @@ from struct import Struct
 from typing import Any
 
 import bson
-from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.timestamp import Timestamp
 
 from repman.link.diffs import Unspeakable, expressions_of
 from repman.link.keys import canonical
 from repman.link.operators import ascending_runs, cutting, setting, unsetting
-from repman.mongo.raw import document, documents, element, elements, fields
+from repman.mongo.raw import LENIENT, document, documents, element, elements, fields
 
 
 def _value(text: str) -> bytes:
@@ -32,8 +31,6 @@ _EMPTY = 5
 _UPSERT = element("upsert", True)
 _LIMIT_ONE = element("limit", 1)
 _QUERY, _CHANGE = b"\x03q\x00", b"\x03u\x00"
-LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-"""A date outside of Python's years stays a number."""
 _DOT = ord(".")
 _timestamp = Struct("<II").unpack_from
 

@@ -193,14 +193,14 @@ class Definitions:
                 raise LinkFailed(f"{known} was renamed to {database}.{name}, which the filter does not let through")
             self._forget(known)
             return
-        converted = _CONVERTED.match(change.name)
-        if converted:
-            # The stream does not tell of the documents that were put into it.
+        untold = self._source.sharded and _CONVERTED.match(change.name)
+        if untold:
+            # The stream of a sharded cluster does not tell of the documents that were put into it.
             self._copier.announce(known.key)
         noted = replace(known, renaming=(database, name))
         self._catalog.add(noted)
         moved = self._move(noted, database, name)
-        if converted:
+        if untold:
             self._copy(moved)
 
     def finish_renames(self) -> None:

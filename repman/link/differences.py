@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from bson import CodecOptions, decode
-from bson.codec_options import DatetimeConversion
+from bson import decode
 from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
 
 from repman.mongo.ranges import identity_of
+from repman.mongo.raw import LENIENT
 
 MOST_LISTED = 10_000
 MOST_LISTED_BYTES = 4 << 20
 """Of their `_id`s: what is listed must fit into one document, to be kept."""
-_LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """A date outside of Python's years stays a number."""
 
 
@@ -44,7 +43,7 @@ class Difference:
 
     def shown(self) -> str:
         """The `_id` for people, as extended JSON that tells its type."""
-        return dumps(decode(self.id, _LENIENT)["_id"], json_options=CANONICAL_JSON_OPTIONS)
+        return dumps(decode(self.id, LENIENT)["_id"], json_options=CANONICAL_JSON_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)

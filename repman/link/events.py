@@ -20,12 +20,8 @@ _HEAD = re.compile(
     re.DOTALL,
 ).match
 """What stands between the token and the documents of an event that changes one, outside of transactions."""
-_FULL, _NAMESPACE, _KEY, _UPDATE = (
-    b"\x03fullDocument\x00",
-    b"\x03ns\x00",
-    b"\x03documentKey\x00",
-    b"\x03updateDescription\x00",
-)
+_FULL, _NAMESPACE, _KEY = b"\x03fullDocument\x00", b"\x03ns\x00", b"\x03documentKey\x00"
+_UPDATES = tuple((b"\x03%b\x00" % name, name) for name in (b"rawUpdateDescription", b"updateDescription"))
 
 
 def taken_apart(event: bytes) -> dict[bytes, bytes]:
@@ -56,9 +52,10 @@ def _quickly(event: bytes) -> dict[bytes, bytes] | None:
     start = at + len(_KEY)
     at = start + _size(event, start)[0]
     found[b"documentKey"] = event[start:at]
-    if event.startswith(_UPDATE, at):
-        start = at + len(_UPDATE)
-        at = start + _size(event, start)[0]
-        found[b"updateDescription"] = event[start:at]
+    for prefix, name in _UPDATES:
+        if event.startswith(prefix, at):
+            start = at + len(prefix)
+            at = start + _size(event, start)[0]
+            found[name] = event[start:at]
     # Anything more than that is not known here.
     return found if at == len(event) - 1 else None

@@ -10,11 +10,11 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from repman.link.catalog import Catalog, Collection, Spec, final_index, index_key, replicated_index
-from repman.link.changes import LENIENT
 from repman.link.connection import Cluster, Document
 from repman.link.status import UnsuccessfulIndex
 from repman.link.writing import define
 from repman.mongo.patience import is_transient
+from repman.mongo.raw import LENIENT
 
 LOG = logging.getLogger(__name__)
 
@@ -112,7 +112,8 @@ def listed(cluster: Cluster, database: str, name: object) -> list[Document]:
 
 def _build(target: Cluster, database: str, name: str, specs: list[Document]) -> None:
     if specs:
-        define(target, database, {"createIndexes": name, "indexes": specs})
+        # By default every voting member would have to be there, and one that stays away would hold everything up.
+        define(target, database, {"createIndexes": name, "indexes": specs, "commitQuorum": "majority"})
 
 
 def drop(target: Cluster, catalog: Catalog, collection: Collection, name: str) -> Collection:

@@ -17,6 +17,7 @@ from repman.link.copies import Copy
 from repman.link.differences import Difference
 from repman.mongo.patience import is_transient, patiently
 from repman.mongo.ranges import equal_to, identity_of
+from repman.mongo.raw import LENIENT
 from repman.mongo.stopping import Stopped
 
 PATIENCE = 60.0
@@ -114,7 +115,9 @@ class _Piece:
         return Repaired(replaced=len(documents) - len(refused), unrepaired=refused)
 
     def _write(self, command: dict[str, Any]) -> Mapping[str, Any]:
-        reply: Mapping[str, Any] = self.target.command({**command, "ordered": False, "writeConcern": {"w": "majority"}})
+        reply: dict[str, Any] = self.target.command(
+            {**command, "ordered": False, "writeConcern": {"w": "majority"}}, codec_options=LENIENT
+        )
         if trouble := reply.get("writeConcernError"):
             raise LinkFailed(
                 f"a majority of the target did not confirm the repair of {self.target.name}.{self.name}: "

@@ -137,7 +137,7 @@ class Replication:
         known = self._catalog.get(name)
         if known is None:
             return
-        worker = hash(change.collection if known.is_capped else change.key) % self._appliers.count
+        worker = hash(change.collection if known.is_serial else change.key) % self._appliers.count
         self._parts[worker, name].append(change)
 
     def _submit(self, ticket: Ticket) -> None:
@@ -152,7 +152,7 @@ class Replication:
             return
         parts: dict[tuple[int, int], tuple[Ticket, list[Change]]] = {}
         for change, ticket in followers:
-            worker = hash(change.collection if known.is_capped else change.key) % self._appliers.count
+            worker = hash(change.collection if known.is_serial else change.key) % self._appliers.count
             parts.setdefault((worker, id(ticket)), (ticket, []))[1].append(change)
         for (worker, _), (ticket, found) in parts.items():
             self._appliers.submit(worker, Part(name, found, sum(each.size for each in found), ticket))

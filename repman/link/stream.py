@@ -93,6 +93,10 @@ class Stream:
 
     def _command(self) -> Document:
         stage: dict[str, Any] = {"allChangesForCluster": True, "showExpandedEvents": True}
+        if not self._source.sharded:
+            # Only the servers' own description of an update tells where its fields stand afterwards.  The documents of
+            # a collection that is converted or cloned as a capped one are marked like those of a chunk that migrates.
+            stage |= {"showRawUpdateDescription": True, "showMigrationEvents": True}
         if self._place.token:
             stage["startAfter"] = RawBSONDocument(self._place.token)
         else:

@@ -15,7 +15,7 @@ from repman.link.checkpoint import term_of
 from repman.link.connection import Cluster, Document
 from repman.link.writing import Written, sending
 from repman.mongo.patience import is_transient
-from repman.mongo.raw import Documents
+from repman.mongo.raw import LENIENT, Documents
 
 MOST_STATEMENTS = 500
 """In one transaction: larger ones need more of the target's cache, and are not faster."""
@@ -54,7 +54,7 @@ def change_together(
             session.start_transaction(write_concern=_ONE),
         ):
             for command in commands:
-                reply = target.client[database].command(command, session=session)
+                reply = target.client[database].command(command, session=session, codec_options=LENIENT)
                 if reply.get("writeErrors"):
                     raise _Abandoned
                 term = term_of(reply)

@@ -9,11 +9,11 @@ from pymongo.errors import OperationFailure
 
 from repman.link.bulk import statements_of
 from repman.link.catalog import Catalog, Collection
-from repman.link.changes import LENIENT, Change, Kind, is_operator_like
+from repman.link.changes import Change, Kind, is_operator_like
 from repman.link.connection import Cluster, Document
 from repman.link.writing import sending
 from repman.mongo.patience import is_transient
-from repman.mongo.raw import Documents
+from repman.mongo.raw import LENIENT, Documents
 
 LOG = logging.getLogger(__name__)
 

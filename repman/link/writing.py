@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure
 
 from repman.link.checkpoint import term_of
 from repman.link.connection import Cluster, Document
-from repman.mongo.raw import Documents
+from repman.mongo.raw import LENIENT, Documents
 
 DUPLICATE = 11000
 _ONE, _MAJORITY = {"w": 1}, {"w": "majority"}
@@ -51,7 +51,7 @@ def delete(target: Cluster, database: str, name: str, statements: bytes) -> Writ
 def define(target: Cluster, database: str, command: Document) -> None:
     """Change a collection or an index, for good: by majority.  Raises PyMongoError."""
     with sending(target):
-        reply = target.client[database].command({**command, "writeConcern": _MAJORITY})
+        reply = target.client[database].command({**command, "writeConcern": _MAJORITY}, codec_options=LENIENT)
     _require_concern(reply)
 
 
@@ -73,7 +73,7 @@ def _write(target: Cluster, database: str, command: Document, by_majority: bool 
     # Several shards have terms of their own, of which the reply tells nothing.
     concern = _MAJORITY if by_majority or target.sharded else _ONE
     with sending(target):
-        reply = target.client[database].command({**command, "writeConcern": concern})
+        reply = target.client[database].command({**command, "writeConcern": concern}, codec_options=LENIENT)
     _require_concern(reply)
     return Written(term_of(reply), reply.get("writeErrors", []))
 

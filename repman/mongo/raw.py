@@ -10,11 +10,13 @@ from struct import Struct
 from typing import Any
 
 import bson
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 """Replies of commands as bytes: `RawBSONDocument.raw`."""
+LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+"""Decoded, but a date outside of Python's years stays a number."""
 
 DOCUMENT, ARRAY = b"\x03", b"\x04"
 

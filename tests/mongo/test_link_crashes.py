@@ -210,9 +210,6 @@ def test_no_segment_that_was_finished_is_copied_again(
         assert there.count_documents({}) == 100_000 - missing
 
 
-@pytest.mark.xfail(
-    strict=True, reason="appliers: an update that is applied again gives a field that was removed another place"
-)
 def test_updates_that_are_applied_again_keep_the_order_of_fields(
     source: ReplicaSet, target: ReplicaSet, tmp_path: Path
 ) -> None:

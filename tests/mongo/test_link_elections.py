@@ -111,19 +111,7 @@ def looks(member: Member) -> int:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(
-    "side",
-    [
-        "source",
-        pytest.param(
-            "target",
-            marks=pytest.mark.xfail(
-                reason="appliers: an election of the target at the wrong moment leaves a capped collection with other "
-                "documents than the source's (seen in one of three rounds)"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("side", ["source", "target"])
 def test_elections_in_every_phase(
     trio: ReplicaSet, source: ReplicaSet, target: ReplicaSet, tmp_path: Path, side: str
 ) -> None:
@@ -154,9 +142,6 @@ def shaken(trio: ReplicaSet, fault: Callable[[], None], writers: Writers, chance
     whole(trio)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="indexes: a build waits for all voting members of the target, commitQuorum says which"
-)
 def test_a_member_of_the_target_that_stays_away(trio: ReplicaSet, source: ReplicaSet, tmp_path: Path) -> None:
     """Two of three are a majority: nothing waits for the third one, indexes included."""
     fill(source.client, 1000)

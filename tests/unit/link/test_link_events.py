@@ -14,7 +14,14 @@ from repman.link.events import taken_apart
 from repman.mongo import raw
 
 UUID = Binary(bytes(range(16)), 4)
-NEEDED = (b"operationType", b"collectionUUID", b"documentKey", b"fullDocument", b"updateDescription")
+NEEDED = (
+    b"operationType",
+    b"collectionUUID",
+    b"documentKey",
+    b"fullDocument",
+    b"updateDescription",
+    b"rawUpdateDescription",
+)
 
 
 def event(kind: str, **more: Any) -> dict[str, Any]:
@@ -45,6 +52,7 @@ def same(found: dict[bytes, bytes], document: bytes) -> bool:
         event("replace", fullDocument={"_id": 1}),
         event("delete"),
         event("update", updateDescription={"updatedFields": {"a": 1}, "removedFields": [], "truncatedArrays": []}),
+        event("update", rawUpdateDescription={"$v": 2, "diff": {"u": {"a": 1}, "sb": {"i": {"c": 1}}}}),
     ],
     ids=lambda found: found["operationType"],
 )
