@@ -79,13 +79,13 @@ class Gates:
         """It was carried out: what waited for it goes on."""
         with self._changed:
             self._tasks.popleft()
+            # While the gate is still closed: whoever finds it open does not wait for us, and what he has is newer.
+            for collection, followers in task.followers.items():
+                self._release(collection, followers)
             for each in task.collections:
                 self._closed[each].remove(task)
                 if not self._closed[each]:
                     del self._closed[each]
-            # Before anybody can come in between: what follows in the stream is newer.
-            for collection, followers in task.followers.items():
-                self._release(collection, followers)
         for followers in task.followers.values():
             for change, ticket in followers:
                 self._frontier.done(ticket, change.size)

@@ -110,3 +110,18 @@ def test_what_comes_between_two_tasks_is_done_between_them() -> None:
     assert kept.released[1:] == [("a", [b"2", b"4"]), ("b", [b"3"])]
     stop.set()
     assert kept.gates.next(stop) is None
+
+
+def test_the_gate_is_closed_until_everything_that_waited_has_gone_through() -> None:
+    """Who finds it open hands over at once what follows in the stream, and must not come before what has waited."""
+    frontier = Frontier(place(0))
+    seen: list[bool] = []
+    gates = Gates(frontier, lambda name, found: seen.append(gates.open))
+    ticket = frontier.issue(place(1), 2)
+    task = Task(frozenset({"a", "b"}), ticket, lambda: None)
+    gates.add(task)
+    assert gates.holds("a", change(1), ticket)
+    assert gates.holds("b", change(2), ticket)
+    gates.done(task)
+    assert seen == [False, False]
+    assert gates.open
