@@ -17,6 +17,9 @@ from repman.link.operators import Placed, ascending_runs, cutting, setting, unse
 from repman.mongo.raw import document, size_of
 
 _OF_AN_ARRAY = b"\x08a\x00"
+_U = b"\x03u\x00"
+_AFTER_U = 4 + len(_U)
+_SET = b"\x03$set\x00"
 
 
 class Unspeakable(Exception):
@@ -39,6 +42,12 @@ def expressions_of(diff: bytes) -> list[bytes]:
 
     Raises Unspeakable.
     """
+    values = diff[_AFTER_U:-1]
+    if diff.startswith(_U, 4) and int.from_bytes(values[:4], "little") == len(values):
+        # The usual case: new values of fields that stay where they are, and nothing else.
+        for name, _, _ in _walk(values):
+            _component(name)
+        return [document(_SET + values)]
     found = _Found()
     _document(b"", diff, found)
     # A field that is put at the end may stand elsewhere: always where the document is newer than this change.
