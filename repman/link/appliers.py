@@ -24,6 +24,7 @@ from repman.link.segments import MESSAGE_BYTES
 from repman.link.together import MOST_BYTES, MOST_STATEMENTS, change_together
 from repman.link.writing import DUPLICATE, Terms, Written
 from repman.mongo import raw
+from repman.mongo.empties import has_empty
 from repman.mongo.patience import is_transient, patiently
 from repman.mongo.stopping import Stopped
 
@@ -267,7 +268,7 @@ class Appliers:
         database, name = self._catalog.target(collection)
         run: list[Change] = []
         for change in [*changes, None]:
-            if change is not None and change.kind is Kind.INSERT:
+            if change is not None and change.kind is Kind.INSERT and not has_empty(change.statements[0]):
                 run.append(change)
                 continue
             while run:

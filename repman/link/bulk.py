@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from repman.link.changes import Change, Kind, is_operator_like, replacement
+from repman.mongo.empties import has_empty
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ def bulk_of(changes: Iterable[Change]) -> Bulk:
                 _leave_out(known)
             if kind is Kind.DELETE:
                 to = made.deletes
-            elif kind is Kind.INSERT and known is None:
+            elif kind is Kind.INSERT and known is None and not has_empty(change.statements[0]):
                 to = made.inserts
             else:
                 to = made.updates

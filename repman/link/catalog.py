@@ -13,6 +13,8 @@ from typing import Any
 
 from repman.link.namespaces import Remap
 
+SIMPLE = {"locale": "simple"}
+"""The collation of what was given none."""
 NEVER_EXPIRES = 2**31 - 1
 """Seconds of a TTL index while the source's own is the one that deletes."""
 
@@ -148,7 +150,8 @@ def index_key(spec: Spec) -> tuple[tuple[str, Any], ...]:
 def final_index(spec: Spec) -> dict[str, Any]:
     """The index as it is created at the end."""
     made = {key: value for key, value in spec.items() if key not in _OF_THE_SOURCE_ONLY}
-    made.setdefault("collation", {"locale": "simple"})
+    if spec.get("v") != 1:  # an index of before MongoDB 3.4 has none, and must be given none
+        made.setdefault("collation", SIMPLE)
     return made
 
 

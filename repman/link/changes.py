@@ -16,6 +16,7 @@ from bson.timestamp import Timestamp
 from repman.link.diffs import Unspeakable, expressions_of
 from repman.link.keys import canonical
 from repman.link.operators import ascending_runs, cutting, setting, unsetting
+from repman.mongo.empties import has_empty, literally
 from repman.mongo.raw import LENIENT, document, documents, element, elements, fields
 
 
@@ -30,7 +31,7 @@ _EMPTY = 5
 """Bytes of a document or array with nothing in it."""
 _UPSERT = element("upsert", True)
 _LIMIT_ONE = element("limit", 1)
-_QUERY, _CHANGE = b"\x03q\x00", b"\x03u\x00"
+_QUERY, _CHANGE, _PIPELINE = b"\x03q\x00", b"\x03u\x00", b"\x04u\x00"
 _DOT = ord(".")
 _timestamp = Struct("<II").unpack_from
 
@@ -114,7 +115,8 @@ def change_of(event: dict[bytes, bytes]) -> Change:
 
 def replacement(key: bytes, full: bytes) -> bytes:
     """The statement that makes it the document with that key, whether there is one or not."""
-    return document(_QUERY + key, _CHANGE + full, _UPSERT)
+    change = _PIPELINE + literally(full) if has_empty(full) else _CHANGE + full
+    return document(_QUERY + key, change, _UPSERT)
 
 
 def is_operator_like(full: bytes) -> bool:

@@ -15,13 +15,16 @@ from pymongo.errors import OperationFailure
 from repman.errors import LinkFailed
 from repman.link import indexes, writing
 from repman.link.catalog import Catalog, Collection
+from repman.link.changes import replacement
 from repman.link.checkpoint import Checkpoints
 from repman.link.connection import Cluster, Document
 from repman.link.listing import recreate
 from repman.link.options import MIB, BuildIndexes, LinkOptions
 from repman.link.segments import MESSAGE_BYTES, Gone, Plan, Reader, Segment
 from repman.link.writing import DUPLICATE, Terms
+from repman.mongo.empties import has_empty
 from repman.mongo.patience import is_transient, patiently
+from repman.mongo.ranges import identity_of
 from repman.mongo.stopping import AnyOf, Stopped
 
 LOG = logging.getLogger(__name__)
@@ -221,6 +224,7 @@ class Clone:
                     self._insert(copying.collection, some, terms)
                     segment.size += len(some)
                     self._progress.copied(len(some))
+                self._restore(copying.collection, [each for each in documents if has_empty(each)], terms)
                 if not copying.reader.natural:
                     segment.after = documents[-1]
 
@@ -238,6 +242,15 @@ class Clone:
             if is_transient(told):
                 raise told
             raise LinkFailed(f"a document of {collection} cannot be inserted: {error.get('errmsg')}")
+
+    def _restore(self, collection: Collection, documents: list[bytes], terms: Terms) -> None:
+        """Give documents back what the target has filled in."""
+        database, name = self._catalog.target(collection)
+        for some in cut([replacement(identity_of(each), each) for each in documents]) if documents else ():
+            done = writing.update(self._target, database, name, some, ordered=False)
+            terms.wrote(done.term)
+            for error in done.errors:
+                raise OperationFailure(str(error.get("errmsg")), error["code"], dict(error))
 
     def _fresh(self, collection: Collection) -> None:
         """A capped collection is copied in its order, from the beginning, into an empty one."""

@@ -288,7 +288,13 @@ class Definitions:
         if "expireAfterSeconds" in spec and "expireAfterSeconds" not in old:
             database, target = self._catalog.target(collection)
             ttl = {"name": name, "expireAfterSeconds": NEVER_EXPIRES}
-            define(self._target, database, {"collMod": target, "index": ttl})
+            try:
+                define(self._target, database, {"collMod": target, "index": ttl})
+            except OperationFailure as error:
+                if error.code not in _BENIGN:
+                    raise
+                # The target does not have it yet, or not any more: the end builds it as the catalogue knows it.
+                LOG.info("index %s of %s is not there to be changed: %s", name, collection, error)
         changed = replace(collection, indexes={**collection.indexes, spec["name"]: spec})
         self._catalog.add(changed)
         return changed

@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from repman.link.catalog import Catalog, Collection, Spec, final_index, index_key, replicated_index
+from repman.link.catalog import SIMPLE, Catalog, Collection, Spec, final_index, index_key, replicated_index
 from repman.link.connection import Cluster, Document
 from repman.link.status import UnsuccessfulIndex
 from repman.link.writing import define
@@ -186,7 +186,7 @@ def is_convertible(found: Mapping[str, Any], wanted: Spec) -> bool:
         return False
     if (found.get("unique") and not wanted.get("unique")) or ("expireAfterSeconds" in found.keys() - wanted.keys()):
         return False
-    one, other = final_index(found), final_index(wanted)
+    one, other = ({"collation": SIMPLE, **final_index(each)} for each in (found, wanted))
     return all(one.get(name) == other.get(name) for name in _FIXED | (wanted.keys() - _CONVERTIBLE))
 
 

@@ -18,11 +18,15 @@ from bson import (
     Regex,
     Timestamp,
 )
+from bson.raw_bson import RawBSONDocument
 from link_cases import Act, Case, Outcome, alike, each_of, run_of
 from link_random import Updates
 from link_stand import Data, Phase
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 
+from repman.mongo.raw import document, element
+
+LEVELS = 150
 IDS: list[Any] = [
     *(1, Int64(2**40), 2.5, float("nan"), float("inf"), float("-inf"), Decimal128("7.10"), Decimal128("1E+500")),
     *("", "a", "B", "ä", "a\0b", {}, {"a": 1}, {"a": 1.5, "b": [1, {"c": None}]}, {"b": 1, "a": 1}, b"", b"bytes"),
@@ -146,6 +150,31 @@ def truncate_and_change(database: Data) -> None:
     database.c.update_one({"_id": 2}, [{"$set": {"a": {"$slice": ["$a", 0]}}}])
     database.c.update_one({"_id": 3}, [{"$set": {"a": {"$slice": ["$a", 2]}}}, {"$unset": "pad"}])
     database.c.update_one({"_id": 4}, [{"$set": {"a": {"$concatArrays": [{"$slice": ["$a", 3]}, ["s"]]}, "y": 1}}])
+
+
+def trees(database: Data) -> None:
+    document = {"a": {"b": {"c": 1}, "l": [{"x": 1}, {"x": 2}]}, "pad": "x" * 300}
+    database.c.insert_many([{"_id": number, **document} for number in range(10)])
+
+
+def change_what_paths_lead_through(database: Data) -> None:
+    """Applied to a document that is newer already, most of these paths lead through what holds no fields."""
+    for number in range(10):
+        steps: list[dict[str, Any]] = [
+            {"$set": {"a.b.c": 2, "a.l.1.x": 3}},
+            {"$set": {"a.b": "text"}},
+            {"$unset": {"a.l": 1}},
+            {"$set": {"a.l": 5}},
+            {"$set": {"a": [1, 2, 3]}},
+            {"$set": {"a.1": {"b": 4}}},
+            {"$set": {"a": None}},
+            {"$set": {"a": {"b": {"c": 3}}}},
+            {"$set": {"a.b.c": 4}, "$push": {"a.b.l": 1}},
+            {"$set": {"a.b": [number]}},
+        ]
+        # Each document ends as something else.
+        for step in steps[: number + 1]:
+            database.c.update_one({"_id": number}, step)
 
 
 def find_and_modify(database: Data) -> None:
@@ -273,6 +302,41 @@ def move_fields_to_the_end(database: Data) -> None:
     assert list(database.c.find_one() or ()) == ["_id", "a", "pad", "new", "f"]
 
 
+def deep(database: Data) -> None:
+    document: dict[str, Any] = {"v": 1}
+    for _ in range(LEVELS):
+        document = {"a": document, "pad": "x" * 20}
+    database.c.insert_one({"_id": 1, **document})
+
+
+def change_in_the_deep(database: Data) -> None:
+    path = ".".join(["a"] * LEVELS)
+    database.c.update_one({"_id": 1}, {"$set": {f"{path}.v": 2, f"{path}.w": [1, 2, 3]}})
+    database.c.update_one({"_id": 1}, {"$push": {f"{path}.w": {"$each": [], "$slice": 1}}})
+
+
+def twice(value: int) -> RawBSONDocument:
+    """With two fields of one name."""
+    return RawBSONDocument(document(element("_id", 1), element("f", value), element("g", 1), element("f", value + 1)))
+
+
+def insert_fields_twice(database: Data) -> None:
+    database.c.insert_one(twice(1))
+
+
+def replace_fields_twice(database: Data) -> None:
+    database.c.replace_one({"_id": 1}, twice(5))
+
+
+def empty_timestamps(database: Data) -> None:
+    """A server puts the time in the place of an empty one that is inserted, or that is a part of a replacement."""
+    empty = Timestamp(0, 0)
+    database.c.update_one({"_id": 1}, {"$set": {"t": empty, "n": 5}})
+    database.c.update_one({"_id": 2}, [{"$replaceWith": {"$literal": {"_id": 2, "t": empty, "u": empty}}}])
+    database.c.update_one({"_id": 20}, {"$set": {"t": empty, "nested": {"t": empty}}}, upsert=True)
+    assert database.c.count_documents({"t": empty}) == 3
+
+
 def awkward_names(name: str) -> Act:
     """Documents with such a field, also nested."""
 
@@ -339,6 +403,7 @@ CASES = (
     Case(slice_nested_arrays, setup=arrays),
     Case(update_several_arrays, setup=arrays),
     Case(truncate_and_change, setup=wide_arrays),
+    Case(change_what_paths_lead_through, setup=trees),
     Case(find_and_modify, setup=ten),
     Case(upsert),
     Case(upsert_existing, setup=ten),
@@ -353,6 +418,14 @@ CASES = (
     Case(take_a_field_away_and_set_it_again, setup=fields),
     Case(move_fields_to_the_end, setup=fields),
     Case(set_fields_in_odd_orders, setup=fields),
+    Case(change_in_the_deep, setup=deep),
+    Case(
+        empty_timestamps,
+        setup=ten,
+        phases=(Phase.CLONE, Phase.APPLY),
+    ),
+    Case(insert_fields_twice),
+    Case(replace_fields_twice, setup=insert_fields_twice),
     awkward("empty", ""),
     awkward("dollar", "$x"),
     awkward("dotted", "b.c"),

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from link_stand import LinkStand, Phase, differences, linked, replicated
+from link_stand import LinkStand, Phase, differences, empty, linked, replicated
 from mongo_stand import ReplicaSet
+from pymongo import GEOSPHERE, IndexModel
 
 
 @pytest.fixture
@@ -55,6 +56,25 @@ def test_an_index_that_cannot_become_unique(stand: LinkStand) -> None:
     assert kept["completed"] is True
     assert kept["unsuccessfulIndexes"] == [found]
     target.client.db.c.delete_many({"_id": {"$gt": 1}})
+    assert "unsuccessfulIndexes" not in stand.finalized()["finalization"]
+    assert differences(source, target) == []
+
+
+def test_an_index_that_cannot_be_built(stand: LinkStand) -> None:
+    """It does not stop replication, is told at the end, and is built by the next end once it can be."""
+    source, target = stand.source, stand.target
+    source.client.db.c.insert_one({"_id": 1, "at": [1.0, 2.0]})
+    stand.start()
+    stand.in_sync()
+    target.client.db.c.insert_one({"_id": "in the way", "at": "nowhere"})
+    source.client.db.c.create_indexes([IndexModel([("at", GEOSPHERE)], name="place"), IndexModel("b", name="other")])
+    source.client.db.c.insert_one({"_id": 2, "at": [3.0, 4.0]})
+    stand.caught_up()
+    assert set(target.client.db.c.index_information()) == {"_id_", "other"}
+    (found,) = stand.finalized()["finalization"]["unsuccessfulIndexes"]
+    assert (found["indexName"], found["type"], found["keys"]) == ("place", "failed", {"at": "2dsphere"})
+    assert "place" in found["reason"]
+    target.client.db.c.delete_one({"_id": "in the way"})
     assert "unsuccessfulIndexes" not in stand.finalized()["finalization"]
     assert differences(source, target) == []
 
@@ -110,4 +130,10 @@ def test_a_new_run_begins_from_nothing(stand: LinkStand) -> None:
     stand.in_sync()
     stand.caught_up()
     stand.finalized()
+    assert differences(source, target) == []
+
+    # Everything is gone on both sides meanwhile, and what has the same names is something else.
+    for side in (source, target):
+        empty(side)
+    replicated(stand, Phase.CLONE, lambda: source.client.db.create_collection("c", capped=True, size=4096))
     assert differences(source, target) == []

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from link_cases import Case, Outcome, each_of, nothing, run_of
+from bson import Int64
+from link_cases import Act, Case, Outcome, each_of, nothing, run_of
 from link_stand import Data, Phase
 from pymongo import ASCENDING, DESCENDING, GEO2D, GEOSPHERE, HASHED, TEXT, IndexModel
 
@@ -39,19 +40,24 @@ def some_without_restrictions(here: Data, there: Data) -> None:
             assert not {"unique", "hidden", "prepareUnique"} & set(spec)
 
 
-def made(label: str, *keys: Any, setup: Any = some, **options: Any) -> Case:
+def made(label: str, *keys: Any, setup: Act = some, phases: tuple[Phase, ...] = PHASES, **options: Any) -> Case:
     """An index is created while documents come and go."""
 
     def change(database: Data) -> None:
         database.c.create_index(list(keys), name=label, **options)
         database.c.insert_one({"_id": 100, "a": 100, "b": 100, "t": "late"})
 
-    return Case(change, setup, meanwhile=without_restrictions, phases=PHASES, label=f"create_{label}")
+    return Case(change, setup, meanwhile=without_restrictions, phases=phases, label=f"create_{label}")
 
 
 def collated(database: Data) -> None:
     database.create_collection("c", collation=COLLATION)
     some(database)
+
+
+def listed(database: Data) -> None:
+    some(database)
+    database.c.insert_many([{"_id": f"l{number}", "l": list(range(number)), "a": [{"b": 1}, 2]} for number in range(5)])
 
 
 def create_inherited_and_simple_collation(database: Data) -> None:
@@ -141,6 +147,18 @@ def make_unique(database: Data) -> None:
     database.command("collMod", "c", index={"name": "plain", "unique": True})
 
 
+def make_unique_by_keys(database: Data) -> None:
+    database.command("collMod", "c", index={"keyPattern": {"a": 1}, "prepareUnique": True})
+    database.command("collMod", "c", index={"keyPattern": {"a": 1}, "unique": True})
+
+
+def modify_what_waits_for_the_end(database: Data) -> None:
+    """The target cannot have the second index before the first one is unique."""
+    database.c.create_index("at", name="one", unique=True, sparse=True)
+    database.c.create_index("at", name="two", sparse=True)
+    database.command("collMod", "c", index={"name": "two", "expireAfterSeconds": 90})
+
+
 def unprepare_unique(database: Data) -> None:
     database.command("collMod", "c", index={"name": "plain", "prepareUnique": True})
     database.command("collMod", "c", index={"name": "plain", "prepareUnique": False})
@@ -198,6 +216,16 @@ def awkward_names(database: Data) -> None:
     database.c.drop_index("$x")
 
 
+def odd_directions(database: Data) -> None:
+    keys = {"a": 5, "b": -2.5, "t": Int64(1)}
+    database.command("createIndexes", "c", indexes=[{"key": keys, "name": "odd"}])
+
+
+def older_version(database: Data) -> None:
+    """As a cluster has it that was once MongoDB 3.2."""
+    database.c.create_index("a", name="old", v=1)
+
+
 def texts(database: Data) -> None:
     database.c.create_index(
         [("t", TEXT), ("u", TEXT)], name="text", weights={"t": 5}, default_language="german", language_override="lang"
@@ -210,15 +238,17 @@ def geo(database: Data) -> None:
     database.c.insert_one({"flat": [1, 2], "round": {"type": "Point", "coordinates": [1.0, 2.0]}})
 
 
-def documents_expire_on_the_source_alone(database: Data) -> None:
-    database.c.create_index("at", name="ttl", expireAfterSeconds=1260)
-
-
 CASES = (
     made("single", ("a", ASCENDING)),
     made("descending", ("a", DESCENDING)),
     made("compound", ("a", ASCENDING), ("b", DESCENDING), ("t", ASCENDING)),
     made("dotted", ("a.b.0.c", ASCENDING)),
+    made("of_hashed_ids", ("_id", HASHED)),
+    made(
+        "with_storage_options",
+        ("a", ASCENDING),
+        storageEngine={"wiredTiger": {"configString": "prefix_compression=false"}},
+    ),
     made("with_collation", ("a", ASCENDING), collation=COLLATION),
     made("unique", ("a", ASCENDING), unique=True),
     made("sparse", ("a", ASCENDING), sparse=True),
@@ -227,13 +257,21 @@ CASES = (
     made("hashed", ("a", HASHED)),
     made("compound_hashed", ("a", HASHED), ("b", ASCENDING)),
     made("text_of_all_fields", ("$**", TEXT)),
-    made("ttl", ("at", ASCENDING), expireAfterSeconds=1260),
+    made("multikey", ("l", ASCENDING), setup=listed),
+    made("multikey_compound", ("a.b", ASCENDING), ("t", ASCENDING), setup=listed),
+    made("ttl", ("at", ASCENDING), phases=tuple(Phase), expireAfterSeconds=1260),
     made("ttl_at_once", ("at", ASCENDING), expireAfterSeconds=0),
     made("hidden", ("a", ASCENDING), hidden=True),
     Case(awkward_names, some, meanwhile=without_restrictions),
     Case(wildcards, some, meanwhile=without_restrictions),
     Case(texts, some, meanwhile=without_restrictions),
     Case(geo, some, meanwhile=without_restrictions),
+    Case(odd_directions, some, meanwhile=without_restrictions),
+    Case(
+        older_version,
+        some,
+        phases=(Phase.CLONE,),
+    ),
     Case(create_inherited_and_simple_collation, collated, meanwhile=without_restrictions),
     Case(create_unique_and_not_with_the_same_keys, some, meanwhile=some_without_restrictions),
     Case(create_several_of_which_some_fail, some, meanwhile=some_without_restrictions),
@@ -254,7 +292,14 @@ CASES = (
     modified({"name": "ttl", "expireAfterSeconds": 60}, label="modify_ttl"),
     modified({"keyPattern": {"at": 1}, "expireAfterSeconds": 61}, label="modify_ttl_by_keys"),
     modified({"name": "plain", "expireAfterSeconds": 62}, label="add_ttl"),
+    modified({"keyPattern": {"t": 1}, "hidden": False}, label="unhide_by_keys"),
     Case(make_unique, indexed, meanwhile=without_restrictions),
+    Case(make_unique_by_keys, indexed, meanwhile=without_restrictions),
+    Case(
+        modify_what_waits_for_the_end,
+        some,
+        phases=(Phase.APPLY,),
+    ),
     Case(unprepare_unique, indexed, meanwhile=without_restrictions),
     Case(modify_many_properties, indexed, meanwhile=without_restrictions),
     Case(nothing, indexed, meanwhile=without_restrictions, phases=(Phase.CLONE,), label="nothing_but_the_clone"),

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from link_cases import Case, Outcome, each_of, run_of
-from link_stand import Data, Phase
+from link_stand import LONG, Data, Phase
 
-ITEMS = 1000
+DOCUMENTS, ITEMS = (50, 1500) if LONG else (12, 1000)
 
 
 def group(number: int, items: int) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def group(number: int, items: int) -> dict[str, Any]:
 
 
 def groups(database: Data) -> None:
-    for number in range(12):
+    for number in range(DOCUMENTS):
         database.c.insert_one({"_id": number, "z": 1, "groups": [group(each, ITEMS) for each in range(5)], "a": 1})
 
 
@@ -42,7 +42,7 @@ def cut_and_rewrite_from_many_threads(database: Data) -> None:
             database.c.update_one({"_id": number}, rewritten(left, 7, left))
 
     with ThreadPoolExecutor(10) as pool:
-        list(pool.map(update, range(12)))
+        list(pool.map(update, range(DOCUMENTS)))
 
 
 def wide(database: Data) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from link_cases import Case, Outcome, alike, each_of, run_of
-from link_stand import Data, LinkStand, Phase, differences, linked
+from link_stand import Data, LinkStand, Phase, database_differences, differences, linked
 from mongo_stand import ReplicaSet, wait_until
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
@@ -287,3 +288,37 @@ def test_a_transaction_that_the_target_does_not_take(
     stand.caught_up()
     assert differences(stand.source, stand.target) == []
     assert "is applied in parts" in caplog.text
+
+
+@pytest.mark.long
+def test_a_transaction_that_outlives_what_the_oplog_holds(
+    tmp_path_factory: pytest.TempPathFactory, target: ReplicaSet
+) -> None:
+    """The source has forgotten by its end when it began; all its writes come with its end."""
+    source = ReplicaSet(tmp_path_factory.mktemp("short"), "rs4", options=("--syncdelay", "1"), oplog_mb=16)
+    try:
+        with linked(source, target) as stand:
+            here, numbers = source.client["db"], itertools.count()
+            some(here)
+            stand.start(excludeNamespaces=["noise.*"])
+            stand.in_sync()
+            begun_at = stand.caught_up()
+            begin(here, writes)
+
+            def forgotten() -> bool:
+                noise = {"_id": 1, "number": next(numbers), "noise": "n" * (4 << 20)}
+                source.client.noise.one.replace_one({"_id": 1}, noise, upsert=True)
+                stand.caught_up()  # the link is not to lose its place
+                oldest = source.client.local["oplog.rs"].find_one({}, sort=[("$natural", 1)])
+                return oldest is not None and bool(oldest["ts"] > begun_at)
+
+            wait_until(forgotten, 60, "the oplog to forget")
+            assert database_differences(here, stand.target.client["db"]) == []
+            end(here, True)
+            here.b.insert_one({"_id": "after"})
+            stand.caught_up()
+            stand.finalized()
+            assert here.a.count_documents({"_id": {"$gte": 100}}) == 5
+            assert database_differences(here, stand.target.client["db"]) == []
+    finally:
+        source.stop()

@@ -15,7 +15,8 @@ def cluster(name: str, version: tuple[int, ...], identity: object = None) -> Clu
 
 
 @pytest.mark.parametrize(
-    ("source", "target"), [((6, 0, 5), (6, 0, 5)), ((6, 0, 99), (6, 0, 1)), ((6, 0, 5), (7, 0, 0)), ((6, 0, 5), (8, 0, 1))]
+    ("source", "target"),
+    [((6, 0, 5), (6, 0, 5)), ((6, 0, 99), (6, 0, 1)), ((6, 0, 5), (7, 0, 0)), ((6, 0, 5), (8, 0, 1))],
 )
 def test_a_target_may_be_as_old_as_the_source_or_newer(source: tuple[int, ...], target: tuple[int, ...]) -> None:
     require_pair(cluster("source", source), cluster("target", target))

@@ -155,6 +155,13 @@ def test_a_start_is_over_what_the_server_was_told() -> None:
     assert double.calls == [("start", LinkOptions(selection=selection, read_workers=5, apply_workers=2))]
 
 
+@pytest.mark.parametrize("nothing", [None, []])
+def test_lists_that_say_nothing_leave_nothing_out(nothing: list[str] | None) -> None:
+    client, double = made()
+    assert client.post("/start", json={"includeNamespaces": nothing, "excludeNamespaces": nothing}).get_json()["ok"]
+    assert double.calls == [("start", LinkOptions(selection=NamespaceFilter()))]
+
+
 def test_a_start_with_a_bad_size_is_refused() -> None:
     client, double = made()
     answer = client.post("/start", json={"cloneSegmentSize": "1MB"})

@@ -89,7 +89,9 @@ def test_every_flag_of_the_server_counts(served: list[process.Server]) -> None:
     assert said(server.defaults) == ASKED | {"pauseOnInitialSync": True}
 
 
-@pytest.mark.parametrize(("flavour", "prefix"), [(Flavour.PCSM, "PCSM_"), (Flavour.PCSM, "PLM_"), (Flavour.PLM, "PLM_")])
+@pytest.mark.parametrize(
+    ("flavour", "prefix"), [(Flavour.PCSM, "PCSM_"), (Flavour.PCSM, "PLM_"), (Flavour.PLM, "PLM_")]
+)
 def test_every_flag_may_be_in_the_environment(
     flavour: Flavour, prefix: str, served: list[process.Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
