@@ -19,6 +19,7 @@ from repman.link.bulk import Bulk, bulk_of, pieces_of, statements_of
 from repman.link.catalog import Catalog, Collection
 from repman.link.changes import Change, Kind, replacement
 from repman.link.connection import Cluster
+from repman.link.figures import Figures
 from repman.link.frontier import Frontier, Ticket
 from repman.link.segments import MESSAGE_BYTES
 from repman.link.together import MOST_BYTES, MOST_STATEMENTS, change_together
@@ -73,6 +74,7 @@ class Appliers:
         most: int,
         failed: Callable[[BaseException], None],
         stop: threading.Event,
+        figures: Figures,
     ) -> None:
         """`most` operations go into one command; `failed` is told of what stops the link."""
         self._source, self._target = source, target
@@ -80,11 +82,13 @@ class Appliers:
         self._frontier, self._terms = frontier, terms
         self._most = most or _MOST_OPERATIONS
         self._failed, self._stop = failed, stop
+        self._figures = figures
+        figures.idle(count)
         self._changed = threading.Condition()
         self._queues: list[deque[Part]] = [deque() for _ in range(count)]
         self._open: defaultdict[str, int] = defaultdict(int)
         self._threads = [
-            threading.Thread(target=self._work, args=(queue,), name=f"apply-{number}", daemon=True)
+            threading.Thread(target=self._work, args=(number, queue), name=f"apply-{number}", daemon=True)
             for number, queue in enumerate(self._queues)
         ]
 
@@ -108,6 +112,7 @@ class Appliers:
     def submit(self, worker: int, part: Part) -> None:
         """Have that thread apply it, after what it was given before."""
         self._frontier.add(part.ticket, 1, part.size)
+        self._figures.queued(worker, len(part.changes))
         with self._changed:
             self._open[part.collection] += 1
             self._queues[worker].append(part)
@@ -121,10 +126,11 @@ class Appliers:
                     raise Stopped
                 self._changed.wait(0.1)
 
-    def _work(self, queue: deque[Part]) -> None:
+    def _work(self, number: int, queue: deque[Part]) -> None:
         try:
             while (parts := self._next(queue)) is not None:
-                self._apply(parts)
+                with self._figures.applying(number, sum(len(part.changes) for part in parts)):
+                    self._apply(parts)
                 with self._changed:
                     for part in parts:
                         self._open[part.collection] -= 1

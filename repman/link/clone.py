@@ -18,6 +18,7 @@ from repman.link.catalog import Catalog, Collection
 from repman.link.changes import replacement
 from repman.link.checkpoint import Checkpoints
 from repman.link.connection import Cluster, Document
+from repman.link.figures import Figures
 from repman.link.listing import recreate
 from repman.link.options import MIB, BuildIndexes, LinkOptions
 from repman.link.segments import MESSAGE_BYTES, Gone, Plan, Reader, Segment
@@ -49,6 +50,7 @@ class Progress:
     indexes: int = 0
     indexes_built: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    figures: Figures = field(default_factory=Figures)
 
     def copied(self, size: int) -> None:
         """That many bytes more, or fewer, are on the target."""
@@ -217,13 +219,15 @@ class Clone:
                     # Also when nothing is known to be there: the answer may have been lost.
                     self._fresh(copying.collection)
             copying.tried = True
-            for documents in copying.reader.batches(segment, copying.batch):
+            figures = self._progress.figures
+            for documents in figures.timed_batches(copying.reader.batches(segment, copying.batch)):
                 if stop.is_set():
                     raise Stopped
-                for some in cut(documents):
-                    self._insert(copying.collection, some, terms)
-                    segment.size += len(some)
-                    self._progress.copied(len(some))
+                with figures.inserting(len(documents)):
+                    for some in cut(documents):
+                        self._insert(copying.collection, some, terms)
+                        segment.size += len(some)
+                        self._progress.copied(len(some))
                 self._restore(copying.collection, [each for each in documents if has_empty(each)], terms)
                 if not copying.reader.natural:
                     segment.after = documents[-1]

@@ -29,6 +29,7 @@ from pymongo.errors import PyMongoError
 from repman.errors import LinkFailed, LinkRefused
 from repman.link import cutover, guards
 from repman.link.connection import Cluster
+from repman.link.figures import Figures
 from repman.link.options import LinkOptions
 from repman.link.place import Place
 from repman.link.record import Record
@@ -156,6 +157,12 @@ class Link:
             work.record.state = State.REVERSING
             work.keep()
             work.begin()
+
+    @property
+    def figures(self) -> Figures:
+        """What was counted and timed so far."""
+        run = self._work.run
+        return run.progress.figures if run is not None else Figures()
 
     def status(self) -> Status:
         """What is known now; asks no cluster."""

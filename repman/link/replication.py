@@ -18,6 +18,7 @@ from repman.link.changes import Change, Transaction
 from repman.link.connection import Cluster
 from repman.link.ddl import Definitions
 from repman.link.events import taken_apart
+from repman.link.figures import Figures
 from repman.link.frontier import Frontier, Ticket
 from repman.link.gates import Gates, Task
 from repman.link.options import LinkOptions
@@ -45,6 +46,7 @@ class Replication:
         frontier: Frontier,
         terms: Terms,
         options: LinkOptions,
+        figures: Figures,
     ) -> None:
         """Nothing is read yet; `frontier` says where to begin."""
         self._source, self._target = source, target
@@ -64,6 +66,7 @@ class Replication:
             options.bulk_operations,
             self._fail,
             self._abort,
+            figures,
         )
         self._gates = Gates(frontier, self._release)
         self._parts: defaultdict[tuple[int, str], list[Change]] = defaultdict(list)

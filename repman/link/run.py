@@ -225,7 +225,14 @@ class Run:
                 ending.set()
 
         self.replication = Replication(
-            self.source, self.target, self.catalog, definitions, self.frontier, terms, record.options
+            self.source,
+            self.target,
+            self.catalog,
+            definitions,
+            self.frontier,
+            terms,
+            record.options,
+            self.progress.figures,
         )
         saver = Every(_SAVE_EVERY, partial(_quietly, keep), "checkpoint")
         try:

@@ -60,7 +60,7 @@ def application(
 class _Calls:
     def __init__(self, link: Link, flavour: Flavour, defaults: StartRequest, changed: Callable[[], None]) -> None:
         self._link, self._flavour, self._defaults, self._changed = link, flavour, defaults, changed
-        self._registry = metrics.registry(link.status, flavour)
+        self._registry = metrics.registry(link.status, lambda: link.figures, flavour)
 
     def start(self) -> Response:
         asked = _body(StartRequest).over(self._defaults)

@@ -8,6 +8,7 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from repman.link.figures import Figures
 from repman.link.percona.flavour import Flavour
 from repman.link.percona.render import initial_sync_lag
 from repman.link.status import State, Status
@@ -22,18 +23,18 @@ _OWN = (
 )
 
 
-def registry(status: Callable[[], Status], flavour: Flavour) -> CollectorRegistry:
+def registry(status: Callable[[], Status], figures: Callable[[], Figures], flavour: Flavour) -> CollectorRegistry:
     """Everything that ``/metrics`` tells, asked for anew at each scrape."""
     made = CollectorRegistry(auto_describe=False)
-    made.register(_Progress(status, flavour))
+    made.register(_Progress(status, figures, flavour))
     for common in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
         made.register(common)
     return made
 
 
 class _Progress(Collector):
-    def __init__(self, status: Callable[[], Status], flavour: Flavour) -> None:
-        self._status = status
+    def __init__(self, status: Callable[[], Status], figures: Callable[[], Figures], flavour: Flavour) -> None:
+        self._status, self._figures = status, figures
         self._flavour = flavour
 
     def collect(self) -> Iterator[Metric]:
@@ -46,6 +47,12 @@ class _Progress(Collector):
         for state in State:
             up.add_metric([state.value], float(status.state is state))
         yield up
+        for metric in self._figures().collect():
+            metric.name = prefix + metric.name
+            # When a counter began to count is told by no other metric here.
+            told = [each for each in metric.samples if not each.name.endswith("_created")]
+            metric.samples = [each._replace(name=prefix + each.name) for each in told]
+            yield metric
 
 
 def _counters(status: Status, flavour: Flavour) -> Iterator[tuple[str, str, float]]:
@@ -63,6 +70,11 @@ def _gauges(status: Status) -> Iterator[tuple[str, str, float]]:
         "initial_sync_lag_time_seconds",
         "The same until the initial sync is complete.",
         initial_sync_lag(status, lag),
+    )
+    yield (
+        "repl_event_queue_size",
+        "Events that were read and not applied yet.",
+        status.events_read - status.events_applied,
     )
     yield "estimated_total_size_bytes", "What there is to clone, estimated.", status.total_bytes
     for name, text, attribute in _OWN:

@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from repman.errors import LinkFailed, LinkRefused
+from repman.link.figures import Figures
 from repman.link.options import LinkOptions
 from repman.link.percona.app import application
 from repman.link.percona.filters import NamespaceFilter
@@ -42,6 +43,7 @@ class Double:
         self._status = status
         self.calls: list[tuple[Any, ...]] = []
         self.breaks: Exception | None = None
+        self.figures = Figures()
 
     def status(self) -> Status:
         return self._status
@@ -329,11 +331,38 @@ def test_metrics() -> None:
         "indexes_built": 0,
         "collections": 0,
         "collections_copied": 0,
+        "repl_event_queue_size": 1,
+        "copy_read_document_total": 0,
+        "copy_read_size_bytes_total": 0,
+        "copy_insert_document_total": 0,
+        "copy_read_batch_duration_seconds": 0,
+        "copy_insert_batch_duration_seconds": 0,
     }
     assert "process_open_fds" in found
     double._status = replace(double._status, initial_sync_completed=True, oplog_seconds_left=60.0)
     found = samples(client.get("/metrics").text)
     assert (found[prefix + "initial_sync_lag_time_seconds"], found[prefix + "oplog_left_seconds"]) == (0, 60)
+
+
+def test_metrics_of_the_threads() -> None:
+    client, double = made("steady")
+    figures = double.figures
+    figures.idle(2)
+    figures.queued(1, 30)
+    with figures.applying(1, 20):
+        busy = samples(client.get("/metrics").text)
+    assert list(figures.timed_batches(iter([[b"12", b"345"]]))) == [[b"12", b"345"]]
+    found = samples(client.get("/metrics").text)
+    prefix = "percona_clustersync_mongodb_"
+    worker = '{worker="1"}'
+    assert busy[f"{prefix}repl_worker_bulk_queue_size{worker}"] == 20
+    assert found[f"{prefix}repl_worker_bulk_queue_size{worker}"] == 0
+    assert found[f"{prefix}repl_worker_event_queue_size{worker}"] == 10
+    assert found[f'{prefix}repl_worker_event_queue_size{{worker="0"}}'] == 0
+    assert found[f"{prefix}repl_worker_events_applied_total{worker}"] == 20
+    assert found[f'{prefix}repl_worker_flush_batch_size_bucket{{le="50.0",worker="1"}}'] == 1
+    assert found[f"{prefix}repl_worker_flush_duration_seconds_count{worker}"] == 1
+    assert (found[f"{prefix}copy_read_document_total"], found[f"{prefix}copy_read_size_bytes_total"]) == (2, 5)
 
 
 def test_metrics_of_the_older_program() -> None:
