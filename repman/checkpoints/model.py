@@ -51,6 +51,8 @@ class Checkpoint:
     restorable: bool = False
     reasons: tuple[str, ...] = ()
     """Why it is not restorable, each a sentence; empty when it is."""
+    flaws: tuple[str, ...] = ()
+    """What went wrong while it was made, each a sentence: it will never be restorable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,14 @@ class RestoreRequest:
     snapshot: ObjectId | None = None
     at: Timestamp | None = None
     targets: tuple[tuple[str, str], ...] = ()
-    """For each part, by its shard's name or its set's, the URI of the replica set that gets its data; empty: a download."""
+    """For each part, by its shard's name or its set's, the URI of the replica set that gets its data; empty: a download.
+    The catalogue keeps them without accounts and passwords: who goes on with a restore gives them anew."""
     overwrite: bool = False
     """Whether data that is there may be replaced: in place."""
+    target_group: str = ""
+    """The group of the configured cluster that is restored to; empty for a download, and for targets given by hand."""
+    target_cluster: str = ""
+    """Its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,50 @@ class RestoreJob:
     done_bytes: int = 0
     total_bytes: int = 0
     hashes: tuple[tuple[str, str], ...] = ()
-    """File name and SHA-256 of what a download consists of."""
+    """File name and SHA-256 of what a download consists of; `catalogue.place_of_download` says where the files are."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSchedule:
+    """When a cluster's checkpoints and snapshots are made, and how long they are kept; the resource's names."""
+
+    checkpoint_minutes: int | None = None
+    """`clusterCheckpointIntervalMin`: one of `CHECKPOINT_MINUTES`; None: only on request."""
+    snapshot_hours: int = 24
+    """`snapshotIntervalHours`: one of `SNAPSHOT_HOURS`."""
+    snapshot_days: int = 2
+    """`snapshotRetentionDays`: of those that are neither the day's, the week's nor the month's first."""
+    daily_days: int = 7
+    """`dailySnapshotRetentionDays`: of the first of each day; 0: it is kept no longer than the others."""
+    weekly_weeks: int = 4
+    """`weeklySnapshotRetentionWeeks`: of the first of each week."""
+    monthly_months: int = 13
+    """`monthlySnapshotRetentionMonths`: of the first of each month; a month counts 31 days."""
+    window_hours: int = 24
+    """`pointInTimeWindowHours`: how far back the oplog is kept, so that every moment of it can be restored."""
+    hour: int = 0
+    """`referenceHourOfDay`: from which the hours of snapshots are counted."""
+    minute: int = 0
+    """`referenceMinuteOfHour`."""
+    offset_minutes: int = 0
+    """`referenceTimeZoneOffset`, east of Greenwich."""
+
+
+CHECKPOINT_MINUTES = (15, 30, 60)
+SNAPSHOT_HOURS = (6, 8, 12, 24)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A way to fetch what a restore delivered, without an API key, for some time and some times."""
+
+    job: ObjectId
+    expires: datetime
+    """UTC."""
+    most: int
+    """How often each file may be fetched."""
+    fetched: int = 0
+    """How often the one that was fetched most was."""
 
 
 class Acts(Protocol):
@@ -144,3 +194,12 @@ class Acts(Protocol):
 
     def expire(self, now: datetime) -> tuple[str, ...]:
         """Delete what retention and quota do not keep; what was deleted, a sentence each."""
+
+    def capture(self) -> tuple[str, ...]:
+        """Copy what the oplogs have that is not copied yet, to be called every few minutes; what was missed."""
+
+    def review(self, thorough: bool = False) -> tuple[str, ...]:
+        """Judge anew which checkpoints are restorable; what has changed, a sentence each.
+
+        With `thorough` every file is read again, also where it looks unchanged.
+        """
