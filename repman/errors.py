@@ -6,6 +6,7 @@
     │   └── SettingFixed      the environment, a flag or the file alone gives the value, so it is changed there
     ├── UnknownCluster        no such cluster is configured
     ├── UnknownServer         the cluster has no such server
+    ├── UnknownStream         there is no stream, configuration or connection of that id
     ├── Refused               a guard said no; nothing was changed; carries every reason
     ├── StepFailed            a step of a plan did not reach its aim; says what was seen instead
     │   └── DeadlineExceeded  ... because its time was over
@@ -24,6 +25,13 @@
     ├── LinkFailed            a link stopped: what it was told or found does not let it go on; says what to do
     │   ├── HistoryLost       ... because the source's oplog no longer holds what it has not read
     │   └── LinkTaken         ... because another process works on the same link
+    ├── StreamRefused         a stream, connection or configuration cannot do that now; nothing was changed
+    ├── StreamFailed          a stream stopped: what it was told or found does not let it go on; says what to do
+    │   ├── StreamUnreachable ... because a database does not answer; it may go on later
+    │   └── PositionLost      ... because the source no longer holds the log that was not read yet
+    ├── CheckpointRefused     a checkpoint, snapshot or restore cannot be made now; nothing was changed
+    ├── CheckpointFailed      a checkpoint, snapshot or restore was begun and did not reach its aim
+    ├── RepositoryError       where snapshots and oplogs are kept cannot be used, or a file there is damaged
     └── SandboxError          a local database process could not be made, started or stopped
 
 Classes are named after what the caller can do.  The text of an error tells its reader what to do next.
@@ -64,6 +72,10 @@ class UnknownCluster(RepmanError):
 
 class UnknownServer(RepmanError):
     """The cluster has no server of that name, id or address."""
+
+
+class UnknownStream(RepmanError):
+    """No stream, stream configuration or connection has that id."""
 
 
 class Refused(RepmanError):
@@ -144,6 +156,46 @@ class HistoryLost(LinkFailed):
 
 class LinkTaken(LinkFailed):
     """Another process works on the same link."""
+
+
+class StreamRefused(RepmanError):
+    """What was asked of a stream, a connection or a configuration does not fit its state; nothing was changed."""
+
+    def __init__(self, sentence: str, code: str = "conflict", blocking: Sequence[str] = ()) -> None:
+        self.code = code
+        """A word for programs."""
+        self.blocking = tuple(blocking)
+        """The streams that stand against it."""
+        super().__init__(sentence)
+
+
+class StreamFailed(RepmanError):
+    """A stream of tables or changes cannot go on."""
+
+
+class StreamUnreachable(StreamFailed):
+    """A database of a stream does not answer or does not let us in."""
+
+
+class PositionLost(StreamFailed):
+    """The source has purged the log, or lost the slot, from which the stream would go on."""
+
+
+class CheckpointRefused(RepmanError):
+    """What was asked of a cluster's checkpoints does not fit what is there; nothing was changed."""
+
+    def __init__(self, sentence: str, code: str = "conflict") -> None:
+        self.code = code
+        """A word for programs: ``busy`` where the same may succeed later, else ``conflict``."""
+        super().__init__(sentence)
+
+
+class CheckpointFailed(RepmanError):
+    """A checkpoint, a snapshot or a restore of a MongoDB cluster did not reach its aim; the text says what it left."""
+
+
+class RepositoryError(RepmanError):
+    """The directory or bucket of snapshots and oplogs cannot be used, or a file there is missing or damaged."""
 
 
 class SandboxError(RepmanError):

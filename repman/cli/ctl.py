@@ -14,11 +14,13 @@ from rich.text import Text
 
 from repman.cli import (
     ctl_jobs,
+    ctl_keys,
     ctl_links,
     ctl_reads,
     ctl_servers,
     ctl_services,
     ctl_settings,
+    ctl_streams,
     ctl_tests,
     ctl_users,
     live,
@@ -56,6 +58,8 @@ app.add_typer(ctl_tests.traffic, name="traffic")
 app.add_typer(ctl_services.app, name="services")
 app.add_typer(ctl_services.proxies, name="proxies")
 app.add_typer(ctl_links.app, name="link")
+app.add_typer(ctl_streams.app, name="streams")
+app.add_typer(ctl_keys.app, name="api-keys")
 
 
 @app.command()

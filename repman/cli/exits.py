@@ -14,8 +14,10 @@ from repman.errors import (
     MonitorDown,
     Refused,
     RepmanError,
+    StreamRefused,
     UnknownCluster,
     UnknownServer,
+    UnknownStream,
     WorkerDown,
 )
 
@@ -58,7 +60,9 @@ _CODES: tuple[tuple[type[RepmanError], ExitCode], ...] = (
     (UsageFailure, ExitCode.USAGE),
     (UnknownCluster, ExitCode.USAGE),
     (UnknownServer, ExitCode.USAGE),
+    (UnknownStream, ExitCode.USAGE),
     (Refused, ExitCode.REFUSED),
+    (StreamRefused, ExitCode.REFUSED),
     (AlreadyRunning, ExitCode.REFUSED),
     (MonitorDown, ExitCode.UNREACHABLE),
     (WorkerDown, ExitCode.UNREACHABLE),

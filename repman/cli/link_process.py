@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from types import FrameType
+from collections.abc import Callable
+from contextlib import closing
 from typing import Protocol
 
 from flask import Flask
 from waitress.server import BaseWSGIServer, MultiSocketServer
 
+from repman.cli.endings import ended_by_signals
 from repman.errors import ConfigError
 from repman.link.serving import Listener, server
 
@@ -37,7 +36,7 @@ def answer_until_told(
     address cannot be listened on.
     """
     try:
-        with _ended_by_signals():
+        with ended_by_signals():
             link.open()
             with closing(_listening(application(), listener, advice)) as http:
                 _log.info("Starting HTTP server at http://%s:%d", listener.host, listener.port)
@@ -56,22 +55,3 @@ def _listening(application: Flask, listener: Listener, advice: str) -> MultiSock
     except OSError as error:
         sentence = f"cannot listen on {listener.host}:{listener.port}: {error.strerror}; {advice}"
         raise ConfigError([sentence]) from error
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """The first SIGTERM or SIGINT leaves the block; the next one, while things are closed, ends the process at once."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_DFL)
-        raise SystemExit
-
-    before = {number: signal.signal(number, leave) for number in numbers}
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGTERM) is leave:
-            for number, handler in before.items():
-                signal.signal(number, handler)

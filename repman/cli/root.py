@@ -40,6 +40,10 @@ MOUNTS = (
     Mount("password", "repman.cli.secrets", "Encrypt a secret for a configuration file.", "password"),
     Mount("decrypt", "repman.cli.secrets", "Show the secret behind its encrypted form.", "decrypt"),
     Mount("link", "repman.cli.link", "Replicate from one MongoDB cluster to another."),
+    Mount("streams", "repman.cli.streams", "Move tables and changes between MySQL/MariaDB and PostgreSQL."),
+    Mount(
+        "checkpoints", "repman.cli.checkpoints", "Consistent points of MongoDB clusters: make, list, restore, serve."
+    ),
     Mount("sandbox", "repman.cli.sandbox", "Database servers as local processes."),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from repman.cli.sandbox_config import sections
 from repman.orchestrators.description import FILE
+from repman.orchestrators.mongodb_files import Layout
 from repman.orchestrators.sandbox import Sandbox
 
 app = typer.Typer(
@@ -25,12 +28,29 @@ Names = Annotated[list[str] | None, typer.Argument(help="Processes, such as db1 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+class Kind(StrEnum):
+    """What database servers there are to be."""
+
+    MARIADB = "mariadb"
+    MONGODB = "mongodb"
+
+
 @app.command()
 def create(
     directory: Directory,
     servers: Annotated[int, typer.Option("--servers", help="Number of database servers.", min=1, max=20)] = 3,
     haproxy: Annotated[bool, typer.Option("--haproxy/--no-haproxy", help="Make a HAProxy as well.")] = True,
     cluster: Annotated[str, typer.Option("--cluster", help="The cluster's name in repman.")] = "demo",
+    kind: Annotated[Kind, typer.Option("--kind", help="What the servers are.")] = Kind.MARIADB,
+    shards: Annotated[
+        int,
+        typer.Option(
+            "--shards",
+            help="With --kind mongodb: a config server and so many shards of --servers members.",
+            max=8,
+            min=0,
+        ),
+    ] = 0,
     probes_port: Annotated[
         int | None,
         typer.Option(
@@ -41,7 +61,12 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a sandbox and start it.  Passwords are generated; they are in its sandbox.json."""
-    sandbox = Sandbox.create(directory, servers, haproxy=haproxy, cluster=cluster, probes_port=probes_port)
+    if shards and kind is not Kind.MONGODB:
+        raise typer.BadParameter("shards are of MongoDB: add --kind mongodb", param_hint="--shards")
+    layout = Layout(servers, shards) if kind is Kind.MONGODB else None
+    sandbox = Sandbox.create(
+        directory, servers, haproxy=haproxy, cluster=cluster, probes_port=probes_port, layout=layout
+    )
     if start:
         sandbox.start_all()
     _show(sandbox, as_json)
@@ -82,6 +107,12 @@ def destroy(directory: Directory) -> None:
 def status(directory: Directory, as_json: Json = False) -> None:
     """Show which processes run, and where."""
     _show(Sandbox.load(directory), as_json)
+
+
+@app.command()
+def config(directory: Directory) -> None:
+    """Print the clusters of a sandbox as sections for repman's configuration file; passwords are in them."""
+    print(sections(Sandbox.load(directory)), end="")
 
 
 def _end(directory: Path, names: list[str] | None, as_json: bool, how: Callable[[Sandbox, str], None]) -> None:

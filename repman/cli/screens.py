@@ -14,6 +14,7 @@ from rich.text import Text
 from repman.model.decision import ServerState
 from repman.model.observation import Receiver, ServerSeen
 from repman.model.problem import Problem, Refusal, Severity
+from repman.model.replica_set import Member
 from repman.model.snapshot import PlanView, ServerView, Snapshot
 
 _STATE_STYLE = {
@@ -34,7 +35,9 @@ _PLAN_STYLE = {"running": "cyan", "done": "green"}
 def topology(snapshot: Snapshot) -> RenderableType:
     """The servers as a tree of who replicates from whom."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("SERVER", "ADDRESS", "STATE", "ACCESS", "GTID", "LAG", "SEMI-SYNC", "ROUTES"):
+    members = any(known(view).member for view in snapshot.servers)
+    own = ("OPTIME", "LAG", "MEMBER") if members else ("GTID", "LAG", "SEMI-SYNC")
+    for heading in ("SERVER", "ADDRESS", "STATE", "ACCESS", *own, "ROUTES"):
         table.add_column(heading, no_wrap=heading not in ("GTID",), overflow="fold")
     for branch, view in tree(snapshot):
         table.add_row(Text.assemble((branch, "dim"), view.policy.name), view.policy.address, *_cells(snapshot, view))
@@ -97,7 +100,7 @@ def _cells(snapshot: Snapshot, view: ServerView) -> tuple[Text, ...]:
         ),
         Text(str(seen.executed or "") or "-", old),
         Text(_lag(seen), old),
-        Text(_semi_sync(seen), old),
+        Text(_semi_sync(seen) if seen.member is None else member_words(seen.member), old),
         Text(_routes(snapshot, view.policy.address)),
     )
 
@@ -125,6 +128,20 @@ def _semi_sync(seen: ServerSeen) -> str:
     if not semi.source_enabled:
         return "off"
     return f"waits, {semi.ackers} acknowledging" if semi.waiting_for_acks else "fallen back"
+
+
+def member_words(member: Member) -> str:
+    """What a member of a replica set is, in one line."""
+    if not member.set_name:
+        return "in no set"
+    words = [member.state.value, f"term {member.term}"]
+    if member.seat is not None:
+        words.append(f"votes {member.seat.votes}, priority {member.seat.priority:g}")
+        words += ["hidden"] if member.seat.hidden else []
+        words += [f"delayed {member.seat.delay:g} s"] if member.seat.delay else []
+    if member.oplog is not None:
+        words.append(f"oplog {member.oplog.window / 3600:.1f} h")
+    return ", ".join(words)
 
 
 def _routes(snapshot: Snapshot, address: str) -> str:

@@ -4,6 +4,7 @@
           ├─ probes      answers health checks
           ├─ worker      jobs and live reads
           ├─ link-NAME   a link between two MongoDB clusters, for each that is configured
+          ├─ streams     the API of streams, where it is configured, and a process for each stream below it
           └─ web         API and page
 
 A child that dies is started again.  Links come, go and start anew with the configuration, which `serve` follows as
@@ -28,6 +29,7 @@ from repman.cli.logs import start_logging
 from repman.cli.pidfile import claim, forget
 from repman.cli.process import PidDirOption, be, raise_descriptor_limit, tell
 from repman.cli.reloading import in_background
+from repman.cli.streams import GRACE as STREAM_GRACE
 from repman.cli.supervisor import ChildSpec, Supervisor
 from repman.config.live import Live
 from repman.config.settings import Settings
@@ -132,7 +134,20 @@ def _children(live: Live, common: list[str]) -> list[ChildSpec]:
         if link.enabled
     ]
     *first, web = (ChildSpec(name, _argv([name], common), grace) for name, grace in _GRACE.items())
-    return [*first, *links, *([web] if service.http_server or service.api_server else ())]
+    streams = [_streams(settings, common)] if service.streams.server else []
+    return [*first, *links, *streams, *([web] if service.http_server or service.api_server else ())]
+
+
+def _streams(settings: Settings, common: list[str]) -> ChildSpec:
+    """The service of streams; it stops its own children, so it has longer for it than each of them."""
+    service = settings.service
+    words = ["streams", "serve", "--host", service.streams.bind, "--port", str(service.streams.port)]
+    words += ["--data-dir", os.fspath(service.datadir), "--log-level", service.log_level]
+    if service.log_file is not None:
+        words += ["--log-file", os.fspath(service.log_file)]
+    if "--config" in common:
+        words += ["--config", common[common.index("--config") + 1]]
+    return ChildSpec("streams", _argv(words, []), STREAM_GRACE + 5.0, "links")
 
 
 def _arguments(config: Path | None, values: list[str] | None, pids: Path) -> list[str]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 import typer
 from rich.console import Console
@@ -23,6 +23,7 @@ from repman.errors import Refused
 from repman.model.problem import Refusal
 
 P = ParamSpec("P")
+S = TypeVar("S")
 
 
 @dataclass(slots=True)
@@ -101,13 +102,30 @@ def connect(
 ) -> Session:
     """The session that the options common to all commands describe."""
     target = find_target(url, user, password, demo, cacert)
-    return Session(Api(target), as_json, cluster, Console(highlight=False, width=_width()))
+    return Session(Api(target), as_json, cluster, Console(highlight=False, width=width()))
 
 
 def with_session(command: Callable[Concatenate[Session, P], int | None]) -> Callable[..., None]:
     """Give a command the options of `connect` beside its own; what it returns is the exit code.
 
     What is refused is shown with all reasons, the same for every command.
+    """
+
+    def called(session: Session, **values: Any) -> int | None:
+        try:
+            return command(session, **values)  # type: ignore[call-arg]
+        except Refused as refused:
+            return session.refuse(refused.refusals)
+
+    return merged(command, connect, called)
+
+
+def merged(
+    command: Callable[..., int | None], connect: Callable[..., S], call: Callable[..., int | None]
+) -> Callable[..., None]:
+    """A command with the options of `connect` beside its own.
+
+    `call` gets what `connect` made and the values of the command's own options; what it returns is the exit code.
     """
     common = inspect.signature(connect, eval_str=True)
     own = inspect.signature(command, eval_str=True)
@@ -116,11 +134,7 @@ def with_session(command: Callable[Concatenate[Session, P], int | None]) -> Call
     @functools.wraps(command)
     def called(**values: Any) -> None:
         session = connect(**{name: values.pop(name) for name in taken})
-        try:
-            code = command(session, **values)  # type: ignore[call-arg]
-        except Refused as refused:
-            code = session.refuse(refused.refusals)
-        if code:
+        if code := call(session, **values):
             raise typer.Exit(code)
 
     parameters = [*list(own.parameters.values())[1:], *common.parameters.values()]
@@ -133,6 +147,6 @@ def with_session(command: Callable[Concatenate[Session, P], int | None]) -> Call
     return called
 
 
-def _width() -> int | None:
+def width() -> int | None:
     """Room enough for a table when the output is no terminal and nobody said how wide it is."""
     return None if os.isatty(1) or os.environ.get("COLUMNS") else 160

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from repman.config.build_backup import backups
 from repman.config.build_link import link
+from repman.config.build_mongodb import is_mongodb, mongodb
 from repman.config.build_provisioning import ssh
 from repman.config.findings import DEFAULT, Layer, Origin
 from repman.config.layers import Merged, Setting
 from repman.config.servers import address_of, find_server, parse_address, server_id, server_names
 from repman.config.settings import ClusterSettings, Credential, HaproxySettings, ServiceSettings, Settings
+from repman.config.settings_streams import StreamsSettings
 from repman.config.values import credential
+from repman.model.nature import Nature
 from repman.model.policy import ClusterPolicy, ServerPolicy, UnackedPolicy, UnknownFencePolicy
 
 
@@ -94,6 +97,9 @@ def _service(values: Values) -> ServiceSettings:
         ssl_key=values.path("monitoring-ssl-key"),
         probes_bind=values.text("probes-bind-address"),
         probes_port=values.whole("probes-port"),
+        streams=StreamsSettings(
+            values.flag("streams-server"), values.text("streams-bind-address"), values.whole("streams-port")
+        ),
         state_url=values.text("state-url"),
         api_users=tuple(credential(account) for account in accounts),
         acl_allow=rights(values.items("api-credentials-acl-allow")),
@@ -130,12 +136,13 @@ def _cluster(name: str, values: Values) -> ClusterSettings:
         connect_timeout=values.number("db-servers-connect-timeout"),
         test=values.flag("test"),
         backups=backups(values),
+        mongodb=mongodb(values),
         options=values.shown(),
     )
 
 
 def _account(values: Values, name: str) -> Credential:
-    return credential(values.text(name))
+    return credential(values.text(name)) if values.text(name) else Credential("", "")
 
 
 def _haproxies(values: Values) -> tuple[HaproxySettings, ...]:
@@ -197,7 +204,7 @@ def _policy(name: str, values: Values) -> ClusterPolicy:
         failover_limit=values.whole("failover-limit"),
         failover_time_limit=values.number("failover-time-limit"),
         max_lag=values.number("failover-max-slave-delay"),
-        semi_sync=values.flag("failover-semisync-state"),
+        semi_sync=values.flag("failover-semisync-state") and not is_mongodb(values),
         unacked=UnackedPolicy(values.text("semi-sync-unacked-policy")),
         degrade_after=values.number("semi-sync-degrade-after"),
         unknown_fence=UnknownFencePolicy(values.text("failover-unknown-fence")),
@@ -214,4 +221,6 @@ def _policy(name: str, values: Values) -> ClusterPolicy:
         long_write=values.number("switchover-wait-write-query"),
         test=values.flag("test"),
         multi_tier=values.flag("replication-multi-tier-slave"),
+        nature=Nature.ELECTING if is_mongodb(values) else Nature.STEERED,
+        replica_set=values.text("mongodb-replica-set"),
     )

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from repman.config.build import Values
+from repman.config.build_mongodb import is_mongodb
 from repman.config.checks_accounts import check_accounts
 from repman.config.checks_backup import check_backups
 from repman.config.checks_link import check_link, check_links_of_all
 from repman.config.checks_listeners import check_listeners
+from repman.config.checks_mongodb import check_mongodb
 from repman.config.checks_provisioning import check_provisioning
 from repman.config.checks_servers import check_servers, check_servers_of_all
 from repman.config.findings import Findings, Origin
@@ -48,6 +50,7 @@ def check(merged: Merged, findings: Findings) -> None:
         _inert(values, findings)
         if merged.complete:
             check_servers(name, merged.sections[name], values, findings)
+        check_mongodb(name, values, findings)
         check_backups(name, values, findings)
         check_provisioning(name, values, findings)
         for relation in _RELATIONS:
@@ -122,7 +125,7 @@ def _semi_sync(seen: Checked) -> None:
     values = seen.values
     if not values.valid("failover-semisync-state", "semi-sync-unacked-policy", "failover-unknown-fence"):
         return
-    if values.flag("failover-semisync-state"):
+    if values.flag("failover-semisync-state") or is_mongodb(values):
         return
     if values.text("semi-sync-unacked-policy") == "degrade":
         seen.findings.mistake(

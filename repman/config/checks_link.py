@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 _NAMESPACE = re.compile(r"[^\s./\\\"$*]+\.(\*|[^\s$*][^$*]*)")
 _SIDES = ("link-source", "link-target")
-_SERVICES = (("http-port", "http-server"), ("api-port", "api-server"), ("probes-port", ""))
+_SERVICES = (
+    ("http-port", "http-server"),
+    ("api-port", "api-server"),
+    ("probes-port", ""),
+    ("streams-port", "streams-server"),
+)
 """Port of a process of repman, and the switch where there is one."""
 
 

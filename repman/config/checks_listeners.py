@@ -15,6 +15,7 @@ _LISTENERS = (
     ("http-port", "http-bind-address", "http-server"),
     ("api-port", "api-bind", "api-server"),
     ("probes-port", "probes-bind-address", ""),
+    ("streams-port", "streams-bind-address", "streams-server"),
 )
 """Port, address, and the switch where there is one."""
 

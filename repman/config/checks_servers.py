@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from repman.config.build import Values
+from repman.config.build_mongodb import is_mongodb
 from repman.config.findings import Findings, Origin
 from repman.config.servers import address_of, find_server, parse_address, server_names
 from repman.config.values import credential
@@ -68,8 +69,15 @@ def _address(text: str) -> str:
 
 
 def _accounts(cluster: str, declared: Origin, values: Values, findings: Findings) -> None:
-    for name in ("db-servers-credential", "replication-credential"):
+    members = is_mongodb(values)
+    for name in ("db-servers-credential",) if members else ("db-servers-credential", "replication-credential"):
         if not values.valid(name):
+            continue
+        if members and not values.text(name):
+            findings.warn(
+                f"cluster {cluster}: without db-servers-credential repman talks to its servers without an account",
+                declared,
+            )
             continue
         if not values.text(name):
             findings.mistake(f'cluster {cluster}: set {name} = "user:password"', declared)

@@ -8,19 +8,23 @@ from repman.config.options_cluster import SURROUNDINGS_OPTIONS
 from repman.config.options_decisions import DECISION_OPTIONS
 from repman.config.options_https import HTTPS_OPTIONS
 from repman.config.options_link import LINK_OPTIONS
+from repman.config.options_mongodb import MONGODB_OPTIONS
 from repman.config.options_provisioning import PROVISIONING_OPTIONS
 from repman.config.options_scenarios import SCENARIO_OPTIONS
 from repman.config.options_service import SERVICE_OPTIONS
+from repman.config.options_streams import STREAMS_OPTIONS
 
 OPTIONS: tuple[Option, ...] = (
     *SERVICE_OPTIONS,
     *HTTPS_OPTIONS,
+    *MONGODB_OPTIONS,
     *SURROUNDINGS_OPTIONS,
     *PROVISIONING_OPTIONS,
     *DECISION_OPTIONS,
     *SCENARIO_OPTIONS,
     *BACKUP_OPTIONS,
     *LINK_OPTIONS,
+    *STREAMS_OPTIONS,
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from repman.config.settings_backup import BackupSettings
 from repman.config.settings_link import LinkSettings
+from repman.config.settings_mongodb import MongodbSettings
 from repman.config.settings_provisioning import SshSettings
+from repman.config.settings_streams import StreamsSettings
 from repman.model.policy import ClusterPolicy
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class ClusterSettings:
     test: bool = False
     """The cluster is there to be tested: what destroys needs no ``force``."""
     backups: BackupSettings = field(default_factory=BackupSettings)
+    mongodb: MongodbSettings | None = None
+    """How the members of a replica set are reached; None: the servers are not MongoDB's."""
     options: dict[str, object] = field(default_factory=dict)
     """Every option's value by name, secrets masked: what ``/settings`` shows."""
 
@@ -94,6 +98,7 @@ class ServiceSettings:
     ssl_key: Path | None = None
     probes_bind: str = "127.0.0.1"
     probes_port: int = 10002
+    streams: StreamsSettings = field(default_factory=StreamsSettings)
     state_url: str = field(default="", repr=False)
     """SQLAlchemy URL for journal and history; empty: SQLite files under `datadir`."""
     api_users: tuple[Credential, ...] = ()

@@ -22,7 +22,7 @@ def _state(view: View, one: ServerSeen) -> ServerState:
     if view.left_alone(one.address) and one.answered:
         return ServerState.MAINTENANCE
     if not one.answered:
-        return _absent(view, one)
+        return absent(view, one)
     if one.address == view.writer and not _follows_member(view, one):
         return ServerState.MASTER
     if not one.links:
@@ -30,7 +30,8 @@ def _state(view: View, one: ServerSeen) -> ServerState:
     return _replica_state(view, one)
 
 
-def _absent(view: View, one: ServerSeen) -> ServerState:
+def absent(view: View, one: ServerSeen) -> ServerState:
+    """The state of a server that does not answer."""
     if one.address == view.writer:
         return ServerState.FAILED if view.life.dead else ServerState.SUSPECT
     if one.reach is Reach.REFUSED:

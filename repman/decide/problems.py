@@ -31,11 +31,11 @@ class Row:
     find: Callable[[View], Found]
 
 
-def problems(view: View) -> tuple[Problem, ...]:
-    """Everything that should not be so, in the registry's order."""
+def problems(view: View, registry: tuple[Row, ...] | None = None) -> tuple[Problem, ...]:
+    """Everything that should not be so, in the order of the registry (by default the one below)."""
     return tuple(
         Problem(row.code, row.severity, sentence, server, row.number)
-        for row in REGISTRY
+        for row in (REGISTRY if registry is None else registry)
         for server, sentence in row.find(view)
     )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from repman.decide.view import View
+from repman.model.command import Command
 from repman.model.memory import Memory
 from repman.model.plan import Plan
 from repman.model.problem import Refusal
@@ -21,3 +24,7 @@ class Proposal:
     """For a wish that is fulfilled by remembering it: what is remembered from now on."""
     done: str = ""
     """The sentence that says so."""
+
+
+Playbook = Callable[[View, Command], Proposal]
+"""Answers one kind of command."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from repman.decide.charge import writer_in_charge
+from repman.decide.electing.remember import remember_members
 from repman.model.memory import Memory, Progress, ServerMemory
+from repman.model.nature import Nature
 from repman.model.observation import ClusterSeen, Reach, Receiver, ServerSeen
 from repman.model.plan import Step, StepKind
 from repman.model.policy import ClusterPolicy
@@ -16,6 +18,8 @@ _OUR_OWN_TROUBLE = (Reach.UNRESOLVED, Reach.PENDING)
 
 def remember(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: float) -> Memory:
     """The memory after this look."""
+    if policy.nature is Nature.ELECTING:
+        return remember_members(policy, seen, memory, now)
     address = writer_in_charge(seen, memory)
     writer = _answering(seen, address)
     writer_open = writer is not None and writer.open

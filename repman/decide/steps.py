@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from repman.decide.electing import checks as electing
 from repman.decide.view import View, errant
+from repman.model.nature import Nature
 from repman.model.observation import Reach, ServerSeen
 from repman.model.plan import FenceOutcome, Plan, PlanKind, Step, StepKind
 from repman.model.policy import UnknownFencePolicy
@@ -25,11 +27,14 @@ def forbidden(view: View, plan: Plan, step: Step, fences: Fences, undo: bool = F
     for address in (step.server, step.source):
         if address and address not in view.policy.addresses:
             return (_refuse("unknown-server", f"{address} is no longer configured", step),)
+    nature = view.policy.nature
+    if step.kind not in nature.steps:
+        return (_refuse("not-for-this-kind", f"{step.kind} is nothing that can be done to such a cluster", step),)
     refusals = [_refuse("paused", "monitoring-pause was set", step)] if view.policy.paused else []
     first = step.kind is StepKind.START and not view.seen.answering()  # nobody is there to grant the lease yet
     if not view.leased and not first:
         refusals.append(_refuse("no-lease", "the lease was lost: another repman may be acting", step))
-    check = _CHECKS.get(step.kind)
+    check = (electing.CHECKS if nature is Nature.ELECTING else _CHECKS).get(step.kind)
     if check is not None:
         refusals += check(view, plan, step, fences)
     if undo:  # The old writer goes back to how it served before.

@@ -7,8 +7,13 @@ Total, deterministic, without I/O; time is a value.  One decision reads one obse
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from repman.decide.electing import health as members
+from repman.decide.electing import moves
+from repman.decide.electing.problems import REGISTRY as ELECTING_REGISTRY
+from repman.decide.electing.takeover import takeover
 from repman.decide.election import elect
 from repman.decide.failover import failover, reopen
 from repman.decide.guards import (
@@ -20,7 +25,7 @@ from repman.decide.guards import (
     protection_refusals,
 )
 from repman.decide.health import routes, states, topology
-from repman.decide.problems import problems
+from repman.decide.problems import REGISTRY, Row, problems
 from repman.decide.proposal import Proposal
 from repman.decide.remember import remember
 from repman.decide.repair import repairs
@@ -29,8 +34,9 @@ from repman.decide.view import View, look, one_witness
 from repman.decide.wishes import asked
 from repman.decide.witness import Life
 from repman.model.command import Command, CommandKind
-from repman.model.decision import Decision
+from repman.model.decision import Decision, Routes, ServerState, Takeover
 from repman.model.memory import Memory
+from repman.model.nature import Nature
 from repman.model.observation import ClusterSeen
 from repman.model.plan import Plan, StepKind
 from repman.model.policy import ClusterPolicy
@@ -42,7 +48,12 @@ def decide(
 ) -> Decision:
     """What this look means, and the plan that it (or the operator's command) asks for."""
     view = look(policy, seen, remember(policy, seen, memory, now), now, wall)
-    proposal = asked(view, command) if command is not None else _by_itself(view)
+    rules = _rules(policy.nature)
+    moved = rules.takeover(memory, view)
+    if moved is not None:
+        counted = replace(view.memory, failovers=memory.failovers + 1, last_failover=wall, last_failover_monotonic=now)
+        view = look(policy, seen, counted, now, wall)
+    proposal = asked(view, command) if command is not None else rules.by_itself(view)
     if command is not None and command.kind is CommandKind.PREVIEW:
         proposal = replace(proposal, memory=None, done="")
     if proposal.memory is not None:
@@ -50,17 +61,58 @@ def decide(
     return Decision(
         memory=view.memory,
         writer=view.writer,
-        writer_alive=view.life in (Life.OPEN, Life.CLOSED, Life.ALIVE),
-        states=states(view),
-        problems=problems(view),
-        blocked_by=blocked_by(view),
-        routes=routes(view),
-        topology=topology(view),
+        writer_alive=view.life in rules.alive,
+        states=rules.states(view),
+        problems=problems(view, rules.registry),
+        blocked_by=rules.blocked_by(view),
+        routes=rules.routes(view),
+        topology=rules.topology(view),
         plan=proposal.plan,
         refusals=proposal.refusals,
         unchanged=proposal.unchanged,
         ranking=proposal.ranking,
         done=proposal.done,
+        takeover=moved,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """By what one kind of cluster is judged, and what is done with it unasked."""
+
+    by_itself: Callable[[View], Proposal]
+    states: Callable[[View], tuple[tuple[str, ServerState], ...]]
+    routes: Callable[[View], Routes]
+    topology: Callable[[View], str]
+    blocked_by: Callable[[View], tuple[Refusal, ...]]
+    registry: tuple[Row, ...]
+    alive: frozenset[Life]
+    """The verdicts under which somebody is in charge."""
+    takeover: Callable[[Memory, View], Takeover | None]
+    """A change of the writer since the look before that nobody asked repman for."""
+
+
+def _rules(nature: Nature) -> _Rules:
+    if nature is Nature.ELECTING:
+        return _Rules(
+            moves.by_itself,
+            members.states,
+            members.routes,
+            members.topology,
+            moves.blocked_by,
+            ELECTING_REGISTRY,
+            frozenset({Life.OPEN, Life.ALIVE}),
+            takeover,
+        )
+    return _Rules(
+        _by_itself,
+        states,
+        routes,
+        topology,
+        blocked_by,
+        REGISTRY,
+        frozenset({Life.OPEN, Life.CLOSED, Life.ALIVE}),
+        lambda before, view: None,
     )
 
 

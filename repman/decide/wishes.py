@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from repman.decide.access import read_only
 from repman.decide.bootstrap import bootstrap, cleanup
+from repman.decide.electing import wishes as electing
 from repman.decide.failover import failover, reopen
 from repman.decide.holding import hold, maintenance, rate, reset_availability
-from repman.decide.proposal import Proposal
+from repman.decide.proposal import Playbook, Proposal
 from repman.decide.replicating import reset_binlog, reset_replication, skip_event, start_replication, stop_replication
 from repman.decide.rolling import rolling_restart
 from repman.decide.service import start_server, stop_server
@@ -17,9 +18,8 @@ from repman.decide.switchover import switchover
 from repman.decide.view import View, one_witness
 from repman.decide.witness import Life
 from repman.model.command import Command, CommandKind
+from repman.model.nature import Nature
 from repman.model.problem import Refusal
-
-Playbook = Callable[[View, Command], Proposal]
 
 
 def asked(view: View, command: Command) -> Proposal:
@@ -31,7 +31,8 @@ def asked(view: View, command: Command) -> Proposal:
         return Proposal(refusals=(Refusal("unknown-server", sentence),))
     if kind not in _ABOUT_THE_CLUSTER and not command.server:
         return Proposal(refusals=(Refusal("no-server-named", f"say which server: {kind} is about one"),))
-    return _PLAYBOOKS[kind](view, command)
+    playbooks = electing.PLAYBOOKS if view.policy.nature is Nature.ELECTING else _PLAYBOOKS
+    return playbooks[kind](view, command)
 
 
 def _failover(view: View, command: Command) -> Proposal:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from repman.model.memory import Memory
+from repman.model.nature import Nature
 from repman.model.observation import ClusterSeen, Link, Reach, Receiver, ServerSeen
 from repman.model.policy import ClusterPolicy
 
@@ -19,6 +20,10 @@ _TURNED_AWAY = frozenset((1040, 1044, 1045, 1129, 1130, 1203, 1226, 1698))
 """Errors of a receiver whose source answered and rejected it: too many connections, account, host."""
 _NO_CONNECTION = frozenset((*range(2000, 3000), 1053, 1158, 1159, 1160, 1161, 1189, 1190, 1927))
 """Errors with which a receiver ends for want of a connection; any other one says nothing about the source."""
+
+
+_ON_THE_WAY = 0.5
+"""Seconds that a member's heartbeat may be late on a busy machine or network."""
 
 
 class Life(StrEnum):
@@ -76,8 +81,9 @@ def judge(policy: ClusterPolicy, seen: ClusterSeen, memory: Memory, now: float) 
         return Verdict(Life.OPEN if writer.open else Life.CLOSED)
     if writer.reach.alive:
         return Verdict(Life.ALIVE)
+    testify = _member_testifies if policy.nature is Nature.ELECTING else _testify
     testimonies = tuple(
-        (one.address, _testify(policy, one, memory, now)) for one in seen.servers if one.address != writer.address
+        (one.address, testify(policy, one, memory, now)) for one in seen.servers if one.address != writer.address
     )
     if memory.condemned == writer.address and _stays_condemned(writer, memory, testimonies):
         return Verdict(Life.CRASHED if writer.reach is Reach.REFUSED else Life.HUNG, testimonies)
@@ -113,6 +119,20 @@ def _testify(policy: ClusterPolicy, one: ServerSeen, memory: Memory, now: float)
     if link.receiver is Receiver.STOPPED:
         return Testimony.LOST if link.receiver_errno in _NO_CONNECTION else Testimony.MUTE
     return Testimony.SILENT if silence(policy, one, link, memory, now) else Testimony.HEARS
+
+
+def _member_testifies(policy: ClusterPolicy, one: ServerSeen, memory: Memory, now: float) -> Testimony:
+    """Members of a set hear each other by heartbeats; one that came after a whole interval is overdue."""
+    if not one.answered or one.member is None:
+        return Testimony.MUTE
+    for heard in one.member.heard:
+        if heard.address == memory.writer:
+            if not heard.healthy:
+                return Testimony.LOST
+            overdue = one.member.heartbeat_interval + _ON_THE_WAY
+            late = heard.silent_for is None or heard.silent_for > overdue
+            return Testimony.SILENT if late else Testimony.HEARS
+    return Testimony.MUTE
 
 
 def silence(policy: ClusterPolicy, one: ServerSeen, link: Link, memory: Memory, now: float) -> float:

@@ -38,6 +38,7 @@ class Schedule:
         wanted = {
             f"{cluster.policy.name}:{task}": (cluster.policy.name, task, cron)
             for cluster in settings.clusters
+            if cluster.mongodb is None  # all tasks speak MariaDB's language
             for task, cron in cluster.backups.schedule.items()
         }
         for job in self._scheduler.get_jobs():

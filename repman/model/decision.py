@@ -24,6 +24,8 @@ class ServerState(StrEnum):
     RELAY_LATE = "RelayLate"
     RELAY_ERR = "RelayErr"
     STANDALONE = "StandAlone"
+    ARBITER = "Arbiter"
+    """It votes and holds no data."""
     MAINTENANCE = "Maintenance"
 
     @property
@@ -39,6 +41,36 @@ class Routes:
     writer: str = ""
     """Address; empty: nobody may write now."""
     readers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A change of the writer that the servers made by themselves, as far as it can be told afterwards.
+
+    Times are Unix seconds; None and empty words mean that nobody tells.
+    """
+
+    old_writer: str
+    new_writer: str
+    old_term: int
+    new_term: int
+    lost_at: float
+    """When the old writer was first missed, or seen to be it no more."""
+    seen_at: float
+    """When the new one was first seen."""
+    reason: str
+    """Why there was an election, in the new writer's words."""
+    elected_at: float | None
+    writable_at: float | None
+    """From when on majority writes were possible."""
+    caught_up: int | None
+    """Operations that the new writer fetched from others before it took writes."""
+    old_position: str
+    """The last position seen on the old writer."""
+    new_position: str
+    lags: tuple[tuple[str, float], ...]
+    """(address, seconds behind) of the replicas when it was seen."""
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +96,8 @@ class Decision:
     """For a command that finds its aim reached already: the sentence that says so."""
     done: str = ""
     """For a command that is fulfilled by remembering it: the sentence that says so."""
+    takeover: Takeover | None = None
+    """The servers changed their writer by themselves since the look before."""
 
     @property
     def protected(self) -> bool:

@@ -73,6 +73,8 @@ class ServerMemory:
     """A failover went on without proof that this old writer is fenced."""
     unacknowledged: str = ""
     """Transactions it committed that no client was told of, noted when it was fenced."""
+    rolled_back: str = ""
+    """What it took back by itself when it came back to a set that had gone on without it."""
     acker_boot: str = ""
     """The run of its process at that look: one that was restarted since may have lost what it acknowledged."""
     open_boot: str = ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from repman.model.position import Position
+from repman.model.replica_set import Member
 from repman.model.version import ServerVersion
 
 START_TOLERANCE = 2
@@ -167,6 +168,8 @@ class ServerSeen:
     lease_holder: str = ""
     """Who holds it, when it is not us and somebody does."""
     inventory: Inventory | None = None
+    member: Member | None = None
+    """For a server that elects its primary together with others: what it says as a member."""
 
     @property
     def answered(self) -> bool:

@@ -58,6 +58,21 @@ class StepKind(StrEnum):
     """It replicates from behind the transaction that its applier failed at with the error in `note`."""
     RESET_BINLOG = "reset-binlog"
     """Its binary log is empty and its position is what it was."""
+    INITIATE = "initiate"
+    """It is a member of a replica set of all the cluster's servers, and the set has a primary."""
+    FREEZE = "freeze"
+    """It does not stand for election for a while (`note`: seconds)."""
+    STEP_DOWN = "step-down"
+    """It is primary no more, and stands for no election for a while (`note`: seconds)."""
+    STEP_UP = "step-up"
+    """The members elected it, and a majority takes its writes."""
+    THAW = "thaw"
+    """It may be elected again."""
+
+    @property
+    def opens(self) -> bool:
+        """Whether clients can write to its server when it is done."""
+        return self in (StepKind.OPEN, StepKind.STEP_UP)
 
 
 @dataclass(frozen=True, slots=True)

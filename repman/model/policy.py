@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from repman.model.nature import Nature
+
 
 class UnackedPolicy(StrEnum):
     """What happens to writes when no replica is left to acknowledge them."""
@@ -99,6 +101,10 @@ class ClusterPolicy:
     """The cluster is there to be tested: what destroys needs no force."""
     multi_tier: bool = False
     """Replicas of replicas are allowed to stay so."""
+    nature: Nature = Nature.STEERED
+    """Who elects the writer: chooses the rules by which the cluster is judged and moved."""
+    replica_set: str = ""
+    """Name of the replica set that the servers are, or are to become; empty: whatever it is."""
 
     def server(self, address: str) -> ServerPolicy:
         """That server's policy; raises KeyError for an address that is not configured."""

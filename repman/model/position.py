@@ -7,6 +7,7 @@ counting.  Engines bring their own kind of position; the core uses only what sta
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import total_ordering
 from typing import Any
 
 Gtids = tuple[tuple[int, int, int], ...]
@@ -181,10 +182,89 @@ class MariadbGtid(Position):
         return _write(self.last)
 
 
+@total_ordering
+class Optime(Position):
+    """How far a member of a replica set is in the oplog: the term of an election, and a timestamp in it.
+
+    Compared as MongoDB compares them: by term, then by timestamp; that is what its elections go by.  What an older
+    term has written and the newer one lacks is rolled back by the member itself when it comes back, so it is no
+    divergence that anybody has to judge.
+
+    Source: MongoDB, "replSetGetStatus" (``optime``).
+    """
+
+    __slots__ = ("increment", "seconds", "term")
+
+    def __init__(self, term: int, seconds: int, increment: int) -> None:
+        self.term, self.seconds, self.increment = term, seconds, increment
+
+    @property
+    def _key(self) -> tuple[int, int, int]:
+        return self.term, self.seconds, self.increment
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, Optime) else NotImplemented
+
+    def __lt__(self, other: Optime) -> bool:
+        return self._key < other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        return f"Optime({self})"
+
+    def __str__(self) -> str:
+        return f"{self.term}:{self.seconds}.{self.increment}"
+
+    def covers(self, other: Position) -> bool:
+        """Whether it is as far or farther, see the class."""
+        assert isinstance(other, Optime)
+        return self >= other
+
+    def minus(self, other: Position) -> str:
+        """What lies between the two, as text."""
+        assert isinstance(other, Optime)
+        return "" if other >= self else f"{other}..{self}"
+
+    def count_minus(self, other: Position) -> int:
+        """Seconds between the two: the oplog does not count its entries."""
+        assert isinstance(other, Optime)
+        return 0 if other >= self else max(1, self.seconds - other.seconds)
+
+    def union(self, other: Position) -> Optime:
+        """The one that is farther."""
+        assert isinstance(other, Optime)
+        return max(self, other)
+
+    def written_by(self, server_id: int) -> Optime:
+        """Nothing: an optime does not tell who wrote, and only a primary of a majority writes at all."""
+        return Optime(-1, 0, 0)
+
+    def not_written_by(self, server_id: int) -> Optime:
+        """All of it."""
+        return self
+
+    def is_empty(self) -> bool:
+        """Whether it stands before the first entry."""
+        return self.seconds == 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers."""
+        return {"kind": "mongodb", "term": self.term, "seconds": self.seconds, "increment": self.increment}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Optime:
+        """Read what `to_json` wrote."""
+        return cls(document["term"], document["seconds"], document["increment"])
+
+
 def position_from_json(document: dict[str, Any]) -> Position:
     """Read a position back; raises ValueError for a kind this release does not know."""
     if document.get("kind") == "mariadb":
         return MariadbGtid.from_json(document)
+    if document.get("kind") == "mongodb":
+        return Optime.from_json(document)
     raise ValueError(f"unknown kind of position: {document.get('kind')!r}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from repman.config.settings import ClusterSettings
 from repman.engines.base import ClusterDriver
 from repman.engines.mariadb import MariadbCluster
+from repman.engines.mongodb import MongodbSet
 from repman.orchestrators.base import Orchestrator
 from repman.provisioning.choice import orchestrator_of
 from repman.proxies.base import Proxy
@@ -16,6 +17,12 @@ from repman.proxies.haproxy import Haproxy
 def new_driver(cluster: ClusterSettings) -> ClusterDriver:
     """A driver of the cluster's servers; it opens nothing before its first look."""
     policy = cluster.policy
+    if cluster.mongodb is not None:
+        return MongodbSet(
+            {server.address: (server.host, server.port) for server in policy.servers},
+            {**_account(cluster), **cluster.mongodb.options},
+            cluster.connect_timeout,
+        )
     return MariadbCluster(
         policy.name,
         policy.addresses,
@@ -25,6 +32,13 @@ def new_driver(cluster: ClusterSettings) -> ClusterDriver:
         cluster.connect_timeout,
         semi_sync=policy.semi_sync,
     )
+
+
+def _account(cluster: ClusterSettings) -> dict[str, object]:
+    """The account as the driver of MongoDB takes it; nothing where none is configured."""
+    if not cluster.database.user:
+        return {}
+    return {"username": cluster.database.user, "password": cluster.database.password}
 
 
 def new_proxies(cluster: ClusterSettings) -> tuple[Proxy, ...]:
@@ -58,7 +72,8 @@ def same_orchestrator(old: ClusterSettings, new: ClusterSettings) -> bool:
 def _of_driver(cluster: ClusterSettings) -> Sequence[object]:
     policy = cluster.policy
     accounts = (cluster.database, cluster.replication)
-    return (policy.addresses, accounts, policy.heartbeat_period, cluster.connect_timeout, policy.semi_sync)
+    steered = (policy.heartbeat_period, policy.semi_sync)
+    return (policy.addresses, accounts, cluster.connect_timeout, steered, cluster.mongodb)
 
 
 def _of_orchestrator(cluster: ClusterSettings) -> Sequence[object]:

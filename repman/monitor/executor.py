@@ -87,7 +87,7 @@ class Executor:
         progress = self._begin(plan_id, plan, seen, memory, routes)
         progress.fences.update(fences)
         progress.step_seconds += [0.0] * (0 if undoing else done)
-        progress.opened = not undoing and any(step.kind is StepKind.OPEN for step in plan.steps[:done])
+        progress.opened = not undoing and any(step.kind.opens for step in plan.steps[:done])
         for step in () if undoing else plan.steps[:done]:  # repman may have died before it kept that
             progress.memory = wished(progress.memory, step)
         if plan.old_writer in fences and not progress.opened:
@@ -270,7 +270,7 @@ class Executor:
             memory = memory.with_server(replace(server, fenced_unknown=unknown, unacknowledged=told))
             if step.server == plan.old_writer:
                 memory = _closed_by_us(memory, step.server)
-        elif step.kind is StepKind.OPEN:
+        elif step.kind.opens:
             memory = memory.with_writer(step.server)
             progress.opened = progress.opened or step.server == plan.new_writer
             if plan.kind is PlanKind.FAILOVER:

@@ -22,15 +22,17 @@ from repman.model.plan import Plan, PlanKind
 from repman.model.probe import probe_table
 from repman.model.snapshot import Event, Snapshot
 from repman.monitor.chronicle import adopted, begun, ended, granted, news
+from repman.monitor.crashes import crash_of_plan, crash_of_takeover
 from repman.monitor.executor import Executor, Report
 from repman.monitor.parting import parting, stays
 from repman.monitor.progress import Progress
 from repman.monitor.publication import Publication
 from repman.monitor.receipts import receipt_of_decision, receipt_of_plan
 from repman.monitor.resumption import resumption
+from repman.monitor.takeovers import Takeovers
 from repman.orchestrators.base import Orchestrator
 from repman.proxies.base import Proxy
-from repman.state.history import Crash, History
+from repman.state.history import History
 from repman.state.journal import Journal
 from repman.state.snapshots import Publisher
 
@@ -86,6 +88,7 @@ class ClusterLoop:
         self._inventory_due.set()
         self._hurried = 0
         self._saved = (0.0, "")
+        self._takeovers = Takeovers()
         self._executor = _executor(around, self._report)
 
     def adopt(self, around: Surroundings) -> Future[str]:
@@ -166,6 +169,10 @@ class ClusterLoop:
         now, wall = self._clock.now(), self._clock.wall()
         decision = decide(self._policy, seen, self._memory, command, now, wall)
         self._note(decision, wall)
+        for event in self._takeovers.news(decision, seen, wall):
+            self._tell(event)
+        if decision.takeover is not None:
+            self._around.history.append_crash(crash_of_takeover(self._policy.name, decision.takeover))
         self._memory, self._decision = decision.memory, decision
         self._publication.count(decision, now)
         self._publish(self._publication.snapshot(decision, seen, wall))
@@ -202,7 +209,7 @@ class ClusterLoop:
                 Event(wall, "ERROR", f"the rolling restart was left off, as the {plan.kind} failed", code="rolling")
             )
         if progress.opened and plan.kind in _MOVES and plan.old_writer != plan.new_writer:
-            self._around.history.append_crash(_crash(progress, wall))
+            self._around.history.append_crash(crash_of_plan(progress, wall))
         self._tell(ended(progress, wall))
         self._save(force=True)
         return receipt_of_plan(progress)
@@ -349,21 +356,3 @@ def _as_told(seen: ProxySeen, routes: Routes) -> bool:
     """Whether a proxy routes as decided, so that it need not be asked again."""
     writers = {routes.writer} if routes.writer else set()
     return not seen.error and set(seen.write) == writers and set(seen.read) == set(routes.readers)
-
-
-def _crash(progress: Progress, wall: float) -> Crash:
-    plan = progress.plan
-    old = progress.memory.server(plan.old_writer)
-    new = progress.seen.server(plan.new_writer)
-    return Crash(
-        progress.memory.cluster,
-        plan.old_writer,
-        plan.new_writer,
-        wall,
-        plan.kind is PlanKind.SWITCHOVER,
-        bool(old.last and old.last.semi_sync and old.last.semi_sync.lossless),
-        str(old.last.executed) if old.last and old.last.executed else "",
-        str(new.executed) if new.executed else "",
-        old.unacknowledged,
-        progress.id,
-    )

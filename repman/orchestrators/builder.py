@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from repman.errors import SandboxError
-from repman.orchestrators import description, haproxy_files, template
+from repman.orchestrators import description, haproxy_files, mongodb_files, template
 from repman.orchestrators.description import (
     FILE,
     Account,
@@ -22,6 +22,7 @@ from repman.orchestrators.description import (
     Description,
     ServerEntry,
     haproxy_mark,
+    member_mark,
     server_mark,
 )
 from repman.orchestrators.network import LOOPBACK, free_ports
@@ -34,8 +35,15 @@ _SOCKET_PATH_LIMIT = 97
 """107 bytes, less ten for the suffix that HAProxy adds while it starts."""
 
 
-def plan(directory: Path, servers: int, haproxy: bool, cluster: str, probes_port: int | None) -> Description:
-    """Decide names, ports, paths and passwords of a new sandbox.  Raises SandboxError."""
+def plan(
+    directory: Path,
+    servers: int,
+    haproxy: bool,
+    cluster: str,
+    probes_port: int | None,
+    layout: mongodb_files.Layout | None = None,
+) -> Description:
+    """Decide names, ports, paths and passwords of a new sandbox; with a `layout` one of MongoDB.  Raises SandboxError."""
     if (directory / FILE).exists():
         raise SandboxError(f"{directory} is a sandbox already; see: repman sandbox status {directory}")
     if not 1 <= servers <= 20:
@@ -48,23 +56,27 @@ def plan(directory: Path, servers: int, haproxy: bool, cluster: str, probes_port
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SandboxError(f"{directory} cannot be made a directory: {error.strerror}; choose another place") from error
-    ports = iter(free_ports(servers + 3))
-    names = tuple(f"db{number}" for number in range(1, servers + 1))
+    places = tuple(layout.places(cluster)) if layout else ()
+    names = tuple(name for name, _, _ in places) or tuple(f"db{number}" for number in range(1, servers + 1))
+    ports = iter(free_ports(len(names) + 3))
     _require_untouched(directory, (*names, *_PARTS))
     sockets = _choose_socket_directory(directory)
     return Description(
         format=description.FORMAT,
         complete=False,
         cluster=cluster,
-        version=template.server_version(),
+        version=mongodb_files.version() if layout else template.server_version(),
         run_as=template.system_account(directory),
         socket_dir=str(sockets),
         probes_port=probes_port or next(ports),
-        servers=tuple(_server(directory, sockets, name, next(ports)) for name in names),
+        servers=tuple(mongodb_files.entry(directory, place, next(ports)) for place in places)
+        or tuple(_server(directory, sockets, name, next(ports)) for name in names),
         haproxy=_haproxy(directory, sockets, next(ports), next(ports)) if haproxy else None,
         monitor=Account("repman", new_password()),
-        replication=Account("repman_repl", new_password()),
+        replication=Account("admin" if layout else "repman_repl", new_password()),
         application=Account("app", new_password()),
+        kind=mongodb_files.KIND if layout else "mariadb",
+        key=mongodb_files.new_key() if layout else "",
     )
 
 
@@ -72,15 +84,24 @@ def build(directory: Path, planned: Description) -> None:
     """Make the files.  What fails half-way can be destroyed and is never taken for finished."""
     description.write(directory, planned)
     prepare_socket_directory(planned)
-    base, sockets = directory / "template", Path(planned.socket_dir)
+    if planned.kind == mongodb_files.KIND:
+        for entry in planned.servers:
+            mongodb_files.lay_out(entry, planned.key)
+    else:
+        _build_servers(directory / "template", planned)
+    if planned.haproxy is not None:
+        _build_haproxy(planned, planned.haproxy)
+    description.write(directory, replace(planned, complete=True))
+
+
+def _build_servers(base: Path, planned: Description) -> None:
+    """Data directories that are copies of one."""
+    sockets = Path(planned.socket_dir)
     _make_directory(base, planned.run_as, 0o700)
     template.make(base / "data", sockets, planned.run_as, planned.monitor, planned.replication, planned.application)
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(lambda entry: _build_server(planned, entry, base / "data"), planned.servers))
     shutil.rmtree(base)
-    if planned.haproxy is not None:
-        _build_haproxy(planned, planned.haproxy)
-    description.write(directory, replace(planned, complete=True))
 
 
 def remove(directory: Path, planned: Description) -> None:
@@ -92,12 +113,14 @@ def remove(directory: Path, planned: Description) -> None:
 def remains(directory: Path) -> tuple[Mark, ...]:
     """What the processes are known by of a sandbox whose description cannot be read any more."""
     servers = tuple(server_mark(str(path)) for path in directory.glob("db*/server.cnf"))
-    return (*servers, haproxy_mark(str(directory / "haproxy" / "haproxy.cfg")))
+    members = tuple(member_mark(str(path)) for path in directory.glob(f"*/{mongodb_files.CONFIG}"))
+    return (*servers, *members, haproxy_mark(str(directory / "haproxy" / "haproxy.cfg")))
 
 
 def remove_remains(directory: Path) -> None:
     """Take the files away of a sandbox whose description cannot be read any more."""
-    _remove_parts(directory, tuple(path.parent.name for path in directory.glob("db*/server.cnf")))
+    configs = (*directory.glob("db*/server.cnf"), *directory.glob(f"*/{mongodb_files.CONFIG}"))
+    _remove_parts(directory, tuple(path.parent.name for path in configs))
 
 
 def _remove_parts(directory: Path, servers: tuple[str, ...]) -> None:
@@ -165,6 +188,8 @@ def _lay_out_server(planned: Description, entry: ServerEntry) -> None:
 
 def server_configuration(planned: Description, entry: ServerEntry) -> str:
     """The text of a server's option file; what tells it from the others follows from its place among them."""
+    if planned.kind == mongodb_files.KIND:
+        return mongodb_files.configuration(entry)
     own = haproxy_files.template("server.cnf").substitute(
         run_as=planned.run_as,
         datadir=_option_value(entry.datadir),
@@ -211,6 +236,9 @@ def provision(planned: Description, entry: ServerEntry | BalancerEntry, timeout:
         _build_haproxy(planned, entry)
         return
     prepare_socket_directory(planned)
+    if planned.kind == mongodb_files.KIND:
+        mongodb_files.lay_out(entry, planned.key)  # empty: it copies the data of its set
+        return
     _lay_out_server(planned, entry)
     draft = Path(entry.config).with_name("making")
     for left in (draft, Path(entry.config).with_name("removed")):

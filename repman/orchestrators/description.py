@@ -37,6 +37,10 @@ class ServerEntry:
     log: str
     start: tuple[str, ...]
     """An argument vector that starts it in the foreground, read-only, from anywhere."""
+    set_name: str = ""
+    """The replica set that it is a member of (MongoDB)."""
+    role: str = ""
+    """``configsvr`` or ``shardsvr`` in a sharded cluster."""
 
     @property
     def address(self) -> str:
@@ -46,7 +50,7 @@ class ServerEntry:
     @property
     def mark(self) -> Mark:
         """What its process is known by."""
-        return server_mark(self.config)
+        return member_mark(self.config) if self.set_name else server_mark(self.config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +92,20 @@ class Description:
     monitor: Account
     replication: Account
     application: Account
+    kind: str = "mariadb"
+    """``mariadb`` or ``mongodb``.  In the latter `replication` is the administrator's account."""
+    key: str = field(default="", repr=False)
+    """What members of replica sets know each other by."""
 
 
 def server_mark(config: str) -> Mark:
     """What the database server with that configuration file is known by."""
     return Mark(frozenset({"mariadbd", "mysqld"}), (f"--defaults-file={config}",))
+
+
+def member_mark(config: str) -> Mark:
+    """What the member of a replica set with that configuration file is known by."""
+    return Mark(frozenset({"mongod"}), (f"--config={config}",))
 
 
 def haproxy_mark(config: str) -> Mark:

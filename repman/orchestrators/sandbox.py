@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TextIO
 
 from repman.errors import SandboxError
-from repman.orchestrators import builder, description, network, process
+from repman.orchestrators import builder, description, mongodb_sets, network, process
 from repman.orchestrators.description import BalancerEntry, Description, ServerEntry
+from repman.orchestrators.mongodb_files import KIND, Layout
 
 _STOP_TIMEOUT = 30.0
 _KILL_TIMEOUT = 10.0
@@ -55,14 +56,17 @@ class Sandbox:
         haproxy: bool = True,
         cluster: str = "demo",
         probes_port: int | None = None,
+        layout: Layout | None = None,
     ) -> Sandbox:
         """Make the files of a new sandbox; starts nothing.
 
         `probes_port` is where repman will answer HAProxy's agent checks; by default a free port is chosen
-        and recorded.  Raises SandboxError.
+        and recorded.  With a `layout` the servers are MongoDB's, as many as it says; one of a sharded cluster has no
+        HAProxy.  Raises SandboxError.
         """
         directory = directory.resolve()
-        found = builder.plan(directory, servers, haproxy, cluster, probes_port)
+        haproxy = haproxy and not (layout and layout.shards)
+        found = builder.plan(directory, servers, haproxy, cluster, probes_port, layout)
         builder.build(directory, found)
         return cls(directory, replace(found, complete=True))
 
@@ -145,17 +149,24 @@ class Sandbox:
             self.start(name)
         for server in self.servers:
             self.wait_ready(server.name, max(0.0, deadline - time.monotonic()))
+        if self.description.kind == KIND:
+            mongodb_sets.make_sets(self.description, timeout)
 
     def wait_ready(self, name: str, timeout: float = _START_TIMEOUT) -> None:
         """Wait until that database server greets its clients.  Raises SandboxError."""
         server = self.server(name)
         deadline = time.monotonic() + timeout
-        while not network.greets(server.port, min(0.5, max(0.0, deadline - time.monotonic()))):
+        while not self._answers(server, min(0.5, max(0.0, deadline - time.monotonic()))):
             if self.pid(name) is None or time.monotonic() > deadline:
                 raise SandboxError(
                     f"{name} does not answer on {server.address}; "
                     f"{server.log} ends with: {process.tail(Path(server.log))}"
                 )
+
+    def _answers(self, server: ServerEntry, timeout: float) -> bool:
+        if self.description.kind == KIND:
+            return mongodb_sets.answers(server, timeout)
+        return network.greets(server.port, timeout)
 
     def stop(self, name: str, timeout: float = _STOP_TIMEOUT) -> None:
         """Shut that process down cleanly and wait until it is gone.  Raises SandboxError."""

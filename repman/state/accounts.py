@@ -33,6 +33,7 @@ from sqlalchemy.exc import IntegrityError
 
 from repman.errors import StateError
 from repman.state.database import DATABASE_ERRORS, Lazily, explain
+from repman.state.schema import Schema
 
 T = TypeVar("T")
 
@@ -76,6 +77,7 @@ _CHANGES = Table(
     Column("only", BigInteger, primary_key=True, autoincrement=False),
     Column("number", BigInteger, nullable=False),
 )
+SCHEMA = Schema("accounts", "0002", _TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class AccountStore:
         self._url = url
         self._most_revoked = most_revoked
         # A token that was revoked must not come back with the power.
-        self._database = Lazily(url, _TABLES, "synchronous=FULL", _begin_counting)
+        self._database = Lazily(url, SCHEMA, "synchronous=FULL", _begin_counting)
 
     @property
     def shared(self) -> bool:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from repman.errors import StateError
 from repman.state.database import DATABASE_ERRORS, Lazily, explain, keep_newest
+from repman.state.schema import Schema
 
 LOG = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ _ENTRY = Table(
     Index("audit_entry_cluster", "cluster", "number"),
     Index("audit_entry_proven", "proven", "number"),
 )
+SCHEMA = Schema("audit", "0001", _TABLES)
 
 _BUSY_MS = 1000
 """Milliseconds for which a row waits for another process's row."""
@@ -102,7 +104,7 @@ class AuditTrail:
         """About so many rows are kept; strangers' have a limit of their own, so that they push out nobody else's."""
         self._url = url
         self._keep = {True: keep, False: keep_unproven}
-        self._database = Lazily(url, _TABLES, f"busy_timeout={_BUSY_MS}")
+        self._database = Lazily(url, SCHEMA, f"busy_timeout={_BUSY_MS}")
         self._since_prune = 0
         self._not_before = 0.0
 

@@ -13,6 +13,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from repman.state.schema import NewerSchema, Schema, bring_up_to_date
+
 _POSTGRESQL_DEADLINES: dict[str, object] = {
     "connect_timeout": 3,
     "tcp_user_timeout": 5000,
@@ -67,13 +69,14 @@ def open_engine(url: str, durable: bool) -> Engine:
 
 
 class Lazily:
-    """A database that is opened, and gets its missing tables, at its first use; for several threads.
+    """A database that is opened, and whose tables are made or migrated, at its first use; for several threads.
 
-    `pragma`: for each connection to an SQLite file.  `begin`: what to do once the tables are there.
+    Tables without a schema are made when they are missing, and never migrated.  `pragma`: for each connection to an
+    SQLite file.  `begin`: what to do once the tables are there.
     """
 
     def __init__(
-        self, url: str, tables: MetaData, pragma: str = "", begin: Callable[[Engine], None] | None = None
+        self, url: str, tables: Schema | MetaData, pragma: str = "", begin: Callable[[Engine], None] | None = None
     ) -> None:
         self._url = url
         self._tables = tables
@@ -90,7 +93,10 @@ class Lazily:
                 if self._pragma and engine.dialect.name == "sqlite":
                     event.listen(engine, "connect", lambda connection, _: connection.execute(f"PRAGMA {self._pragma}"))
                 try:
-                    create_tables(engine, self._tables)
+                    if isinstance(self._tables, Schema):
+                        bring_up_to_date(engine, self._tables)
+                    else:
+                        create_tables(engine, self._tables)
                     if self._begin is not None:
                         self._begin(engine)
                 except DATABASE_ERRORS:
@@ -170,8 +176,12 @@ def _advice(error: Exception, original: BaseException) -> str:
         name = getattr(original, "sqlite_errorname", None) or "SQLITE_CORRUPT"
         if "no such table" in str(original):
             return "it was not made yet; start the monitor first"
+        if "no such column" in str(original):
+            return "it is of another release; start the monitor of this one, which migrates it"
         found = [text for code, text in _SQLITE_ADVICE.items() if name.startswith(code)]
         return found[0] if found else "see the reason"
+    if isinstance(error, NewerSchema):
+        return "a newer repman has migrated it; install that one again, or put back the copy that it has made before"
     if isinstance(error, ImportError):
         return "install the database's driver, for PostgreSQL with `pip install repman[postgresql]`"
     if isinstance(error, OSError):

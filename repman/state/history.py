@@ -35,6 +35,7 @@ from sqlalchemy import (
 from repman.errors import StateError
 from repman.model.snapshot import Event
 from repman.state.database import DATABASE_ERRORS, Lazily, explain, keep_newest
+from repman.state.schema import Schema
 
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ _CRASH = Table(
     Column("plan", String(16), nullable=False),
     Index("history_crash_cluster", "cluster", "number"),
 )
+SCHEMA = Schema("history", "0001", _TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class History:
         self._keep = keep
         self._queue: queue.Queue[tuple[Table, dict[str, Any]] | None] = queue.Queue(waiting)
         self._lock = threading.Lock()
-        self._database = Lazily(url, _TABLES)
+        self._database = Lazily(url, SCHEMA)
         self._thread: threading.Thread | None = None
         self._closed = False
         self._dropped = 0

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from repman.errors import StateError
 from repman.model.job import Job, JobKind, JobState
 from repman.state.database import DATABASE_ERRORS, Lazily, explain
+from repman.state.schema import Schema
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ _JOB = Table(
     Index("job_cluster", "cluster", "number"),
     Index("job_state", "state"),
 )
+SCHEMA = Schema("jobs", "0001", _TABLES)
 _FRESH = 1.0
 _OPEN = (JobState.WAITING.value, JobState.RUNNING.value)
 
@@ -69,7 +71,7 @@ class JobStore:
         """Nothing is opened before the first use."""
         self._url = url
         self._keep = keep
-        self._database = Lazily(url, _TABLES)
+        self._database = Lazily(url, SCHEMA)
 
     def add(self, job: Job) -> int:
         """Write a new job down; returns its number, which grows.  Old ones of its cluster go."""

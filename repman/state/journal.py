@@ -39,8 +39,9 @@ from repman.model.memory import Memory
 from repman.model.plan import Outcome, Plan, Step
 from repman.state.boot import boot_id, forget_monotonic_times
 from repman.state.codec import decode, encode
-from repman.state.database import DATABASE_ERRORS, check_integrity, create_tables, explain, open_engine
+from repman.state.database import DATABASE_ERRORS, check_integrity, explain, open_engine
 from repman.state.record import Entry, JournalledPlan, tell_course
+from repman.state.schema import Schema, bring_up_to_date
 
 T = TypeVar("T")
 
@@ -83,6 +84,7 @@ _MEMORY = Table(
     Column("saved_at", Float(53), nullable=False),
     Column("memory", Text, nullable=False),
 )
+SCHEMA = Schema("journal", "0001", _TABLES)
 _ADD_PLAN = insert(_PLAN).inline()
 _ADD_ENTRY = insert(_ENTRY).inline()
 _CLOSE = (
@@ -117,7 +119,7 @@ class Journal:
             return
         try:
             check_integrity(self._engine)
-            create_tables(self._engine, _TABLES)
+            bring_up_to_date(self._engine, SCHEMA)
             self._forget_old()
         except DATABASE_ERRORS as error:
             self._engine.dispose()

@@ -1,4 +1,4 @@
-"""What web knows of jobs and backups: the worker's list and catalogue, read only."""
+"""What web knows of jobs, backups and plans: the worker's list and catalogue, the monitor's journal, read only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from repman.state.backups import BackupReader
 from repman.state.jobs import JobStore, OpenJobs
+from repman.state.tally import Tally
 from repman.web.call import House
 from repman.web.render.jobs import server_keys
 
@@ -28,6 +29,11 @@ def backups(house: House) -> BackupReader:
     return _backups(house.settings.service.datadir)
 
 
+def tally(house: House) -> Tally:
+    """How often plans ended how."""
+    return _tally(house.settings.service.journal_url)
+
+
 def with_server_keys(house: House, name: str, documents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Servers' documents with what backups and jobs say of them."""
     found, running = backups(house).backups(name), open_jobs(house).of(name)
@@ -37,6 +43,11 @@ def with_server_keys(house: House, name: str, documents: Sequence[dict[str, Any]
 @cache
 def _store(url: str) -> JobStore:
     return JobStore(url)
+
+
+@cache
+def _tally(url: str) -> Tally:
+    return Tally(url)
 
 
 @cache

@@ -22,6 +22,8 @@ LOG = logging.getLogger(__name__)
 _LOOK = 1.0
 """Seconds between looks whether the configuration has changed; a request looks at once."""
 
+_FOR_EVERY_KIND = frozenset({"services", "job-cancel", "job-wait"})
+
 
 def run(settings: Settings) -> None:
     """Do what is asked of the worker until SIGTERM or SIGINT.  Raises RepmanError when it cannot start."""
@@ -75,6 +77,8 @@ class Worker:
             return Reply(
                 "refused", f"the worker knows no request {request.name!r}; nothing was done", "unknown-request"
             )
+        if told := _not_for_members(self._live.known, request):
+            return Reply("refused", told, "not-for-this-kind")
         return handler(request)
 
     def follow(self) -> None:
@@ -93,6 +97,18 @@ class Worker:
                 room.reload(settings)
             except Exception:
                 LOG.exception("%s goes on with its old settings", type(room).__name__)
+
+
+def _not_for_members(settings: Settings, request: Request) -> str:
+    """Why that request is not carried out on a replica set: all of it but this speaks MariaDB's language."""
+    cluster = settings.cluster(request.cluster)
+    if cluster is None or cluster.mongodb is None:
+        return ""
+    if request.name in _FOR_EVERY_KIND or request.name.startswith("balancer-"):
+        return ""
+    if request.name == "configuration" and cluster.orchestrator == "local":
+        return ""
+    return f"{request.name} is for servers of MariaDB, and {request.cluster} is a replica set of MongoDB"
 
 
 def _stop(opened: Sequence[Room]) -> None:

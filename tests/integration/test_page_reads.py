@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
 from typing import Any
 
@@ -187,6 +189,28 @@ def test_the_metrics_can_be_scraped(served: World, api: Api) -> None:
     (writer,) = [each for each in families["repman_server_writer"].samples if each.value == 1]
     assert writer.labels["instance"] == served.writer.address
     assert [each.value for each in families["repman_cluster_protected"].samples] == [1.0]
+
+
+def test_what_prometheus_scrapes_has_well_formed_names(served: World, api: Api) -> None:
+    served.healthy()
+    answer = api.get("/metrics", token=False)
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    roles = {
+        (each.labels["server"], each.labels["repman_server_role"])
+        for each in families["repman_server_role"].samples
+        if each.value == 1
+    }
+    assert roles == {
+        (served.writer.address, "primary"),
+        *((server.address, "replica") for server in served.replicas),
+    }
+    (ackers,) = families["repman_semisync_ackers"].samples
+    assert (ackers.labels, ackers.value) == ({"cluster": CLUSTER}, len(served.replicas))
+    assert {each.labels["cluster"] for each in families["repman_failovers"].samples} == {CLUSTER}
+    if promtool := shutil.which("promtool"):
+        done = subprocess.run([promtool, "check", "metrics"], input=answer.content, capture_output=True, check=False)
+        assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
 def test_the_heartbeat_has_no_secret(served: World, api: Api) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from repman.cli.exits import ExitCode
 from repman.cli.root import MOUNTS
+from repman.decide.electing.problems import OWN
 from repman.decide.problems import REGISTRY
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ def refusal_codes() -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("row", REGISTRY, ids=lambda row: row.code)
+@pytest.mark.parametrize("row", [*REGISTRY, *OWN], ids=lambda row: row.code)
 def test_every_problem_is_documented_as_the_registry_has_it(row: object) -> None:
     code, severity, number, meaning = row.code, row.severity, row.number or "-", row.meaning  # type: ignore[attr-defined]
     assert f"| `{code}` | {severity} | {number} | {meaning} |" in PROBLEMS.splitlines()
@@ -47,7 +48,7 @@ def test_every_refusal_is_documented_and_no_other() -> None:
 
 
 def test_problem_codes_are_unique() -> None:
-    codes = [row.code for row in REGISTRY]
+    codes = [row.code for row in (*REGISTRY, *OWN)]
     assert len(codes) == len(set(codes))
 
 

@@ -55,6 +55,7 @@ PUBLIC_PATHS = {
     "/api/status",
     "/api/timeout",
     "/heartbeat",
+    "/metrics",
     "/api/clusters/<cluster>/status",
 }
 NOBODY, EXPIRED, REVOKED = "nobody", "expired", "revoked"

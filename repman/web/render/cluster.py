@@ -42,6 +42,8 @@ def render_cluster(
         },
         **_vocabulary(),
         **_native(snapshot),
+        "clusterType": "mongodb" if cluster.mongodb else "mariadb",
+        "clusterGroup": cluster.mongodb.group if cluster.mongodb else "",
     }
 
 

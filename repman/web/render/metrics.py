@@ -46,6 +46,7 @@ class _Snapshots(Collector):
         yield from self._of_clusters()
         yield from self._of_servers()
         yield from self._of_replicas()
+        yield from self._of_members()
 
     def _of_clusters(self) -> Iterator[Metric]:
         ages = [((snapshot.cluster,), age) for snapshot, age in self._dated if math.isfinite(age)]
@@ -103,6 +104,28 @@ class _Snapshots(Collector):
         yield _gauge(
             "mysql_slave_status_last_errno", "The last error of applier or receiver; 0: none.", _SERVER, errors
         )
+
+    def _of_members(self) -> Iterator[Metric]:
+        seen = [(_place(found, view), view.seen.member) for found, view in self._servers()]
+        members = [(place, member) for place, member in seen if member is not None]
+        states = [((*place, member.state.value), 1.0) for place, member in members]
+        yield _gauge("repman_mongodb_member_state", "The member's own state, as a label.", (*_SERVER, "state"), states)
+        terms = [(place, float(member.term)) for place, member in members]
+        yield _gauge("repman_mongodb_term", "The highest election term the member knows.", _SERVER, terms)
+        windows = [(place, member.oplog.window) for place, member in members if member.oplog]
+        text = "Seconds for which a member may be away and still catch up from this one."
+        yield _gauge("repman_mongodb_oplog_window_seconds", text, _SERVER, windows)
+        healthy = [(place, float(sum(one.healthy for one in member.heard))) for place, member in members]
+        yield _gauge("repman_mongodb_members_heard", "Other members whose heartbeat came in.", _SERVER, healthy)
+        connections = [
+            (place, float(member.connections)) for place, member in members if member.connections is not None
+        ]
+        yield _gauge("repman_mongodb_connections", "Open connections.", _SERVER, connections)
+        queued = [(place, float(member.queued)) for place, member in members if member.queued is not None]
+        yield _gauge("repman_mongodb_queued_operations", "Operations that wait for a lock.", _SERVER, queued)
+        for name, value in (("votes", "votes"), ("priority", "priority")):
+            found = [(place, float(getattr(member.seat, value))) for place, member in members if member.seat]
+            yield _gauge(f"repman_mongodb_{name}", f"The member's {name} in the set's configuration.", _SERVER, found)
 
     def _servers(self) -> Iterator[tuple[Snapshot, ServerView]]:
         return ((snapshot, view) for snapshot in self._all for view in snapshot.servers)

@@ -10,6 +10,7 @@ from repman.model.position import MariadbGtid, Position
 from repman.model.snapshot import ServerView, Snapshot
 from repman.model.version import ServerVersion
 from repman.web.render import vocabulary
+from repman.web.render.member import render_member
 from repman.web.render.replication import render_health, render_link
 
 _REPLICA = (
@@ -50,6 +51,7 @@ def render_server(snapshot: Snapshot, view: ServerView) -> dict[str, Any]:
         **_condition(snapshot, view),
         "replications": [render_link(link) for link in view.seen.links],
         "lastSeenReplications": [render_link(link) for link in (view.last.links if view.last else ())],
+        "replicaSet": render_member(known),
         "binlogDumpThreads": sum(1 for other in snapshot.servers if other.seen.follows(view.policy.address)),
     }
 

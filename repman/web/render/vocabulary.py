@@ -25,6 +25,7 @@ GRAPHITE_TEMPLATES = {"none": True, "minimal": False, "grafana": False, "all": F
 TOPOLOGIES = (
     "active-passive",
     "binlog-server",
+    "config-servers",
     "master-slave",
     "master-slave-pg-logical",
     "master-slave-pg-stream",
@@ -32,6 +33,8 @@ TOPOLOGIES = (
     "multi-master-ring",
     "multi-master-wsrep",
     "multi-tier-slave",
+    "replica-set",
+    "shard",
     "unknown",
 )
 

@@ -6,7 +6,7 @@ from repman.web.acl import PUBLIC
 from repman.web.call import View
 from repman.web.routes.route import Answer, Parameter, Route
 from repman.web.shapes.common import ALIVE, ERROR, INTEGER, STRING, each, one_of, record
-from repman.web.views import polled
+from repman.web.views import metrics, polled
 
 _PROOFS = "tests/integration/test_page_reads.py::"
 _HEARTBEAT = record(
@@ -36,6 +36,13 @@ ROUTES: tuple[Route, ...] = (
         "All clusters as metrics in Prometheus' text format, each with the label `cluster`, and all links (`link`).",
         (Answer(200, "", "text/plain"),),
         "test_the_metrics_can_be_scraped",
+    ),
+    _public(
+        "/metrics",
+        metrics.exposition,
+        "Everything for Prometheus, with names, units and types of its conventions; docs/metrics.md explains each.",
+        (Answer(200, "", "text/plain"),),
+        "test_what_prometheus_scrapes_has_well_formed_names",
     ),
     _heartbeat("/api/heartbeat"),
     _heartbeat("/heartbeat"),

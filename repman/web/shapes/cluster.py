@@ -61,7 +61,7 @@ VARIABLE_DIFFERENCE = record(
 
 CLUSTER = record(
     {
-        **each("name tenant workingDir topology LastDelayStatPrint writer lease", STRING),
+        **each("name tenant workingDir topology LastDelayStatPrint writer lease clusterType clusterGroup", STRING),
         **each("dbServers proxyServers", array(STRING)),
         "dbServersCrashes": nullable(CRASHES),
         "failoverHistory": CRASHES,

@@ -47,6 +47,40 @@ _VERSION = record(
 )
 _DELAYS = record({"delay": NUMBER, **each("delayCount slaveErrCount counter", INTEGER)}, "Delays")
 
+MEMBER = record(
+    {
+        **each("state setName role optime majorityOptime syncSource", STRING),
+        **each("term configVersion configTerm votersNeeded", INTEGER),
+        **each("memberId votes", nullable(INTEGER)),
+        "priority": nullable(NUMBER),
+        **each("hidden arbiter writesBlocked", BOOLEAN),
+        **each("delaySeconds heartbeatIntervalSeconds electionTimeoutSeconds", NUMBER),
+        "tags": OBJECT,
+        "members": array(
+            record({**each("address state", STRING), "healthy": BOOLEAN, "silentSeconds": nullable(NUMBER)})
+        ),
+        "oplog": nullable(
+            record({**each("first last windowSeconds", NUMBER), **each("sizeBytes limitBytes", INTEGER)})
+        ),
+        "election": nullable(
+            record(
+                {
+                    "reason": STRING,
+                    "votesNeeded": INTEGER,
+                    "at": NUMBER,
+                    "writableAt": nullable(NUMBER),
+                    "catchUpOperations": nullable(INTEGER),
+                }
+            )
+        ),
+        "rollback": nullable(
+            record({"at": NUMBER, "operations": INTEGER, **each("commonPoint last directory", STRING)})
+        ),
+    },
+    "Member",
+)
+"""A member of a replica set; only in clusters of MongoDB."""
+
 SERVER = record(
     {
         **each(
@@ -99,6 +133,7 @@ SERVER = record(
         "lastBackupMeta": record(each("logical physical", nullable(OBJECT))),
         "PointInTimeMeta": record({**each("IsInPITR UseBinlog", BOOLEAN), **each("Backup RestoreTime", INTEGER)}),
         **each("reach error unacknowledged", STRING),
+        "replicaSet": nullable(MEMBER),
     },
     "Server",
 )

@@ -240,3 +240,45 @@ def test_the_audit_trail(server: Postgresql) -> None:
     assert found[0].user == "u29"
     assert trail.entries("shop") == []
     trail.close()
+
+
+def test_an_old_store_is_migrated_once(server: Postgresql) -> None:
+    """In a database of its own, with the tables of the first release of accounts, opened by many at once."""
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE older")
+    url = server.url.replace("/postgres", "/older")
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            """
+            CREATE TABLE account (name VARCHAR(128) PRIMARY KEY, password TEXT NOT NULL,
+                created_by VARCHAR(128) NOT NULL, created_at FLOAT NOT NULL,
+                changed_by VARCHAR(128) NOT NULL, changed_at FLOAT NOT NULL);
+            CREATE TABLE account_grants (name VARCHAR(128), cluster VARCHAR(255), grants TEXT NOT NULL,
+                PRIMARY KEY (name, cluster));
+            CREATE TABLE token_round (name VARCHAR(128) PRIMARY KEY, round BIGINT NOT NULL);
+            CREATE TABLE token_revoked (id VARCHAR(64) PRIMARY KEY, until FLOAT NOT NULL);
+            CREATE TABLE account_changes ("only" BIGINT PRIMARY KEY, number BIGINT NOT NULL);
+            INSERT INTO token_revoked VALUES ('t1', 4e9);
+            """
+        )
+
+    def read(_: int) -> frozenset[str]:
+        store = AccountStore(url)
+        try:
+            return store.read().revoked
+        finally:
+            store.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(read, range(6))) == [{"t1"}] * 6
+    trail, journal = AuditTrail(url), Journal(url)
+    assert trail.entries() == []
+    trail.close()
+    journal.close()
+    with psycopg.connect(url) as connection:
+        numbers = {
+            store: connection.execute(f"SELECT version_num FROM {store}_schema").fetchall()
+            for store in ("accounts", "audit", "journal")
+        }
+        assert numbers == {"accounts": [("0002",)], "audit": [("0001",)], "journal": [("0001",)]}
+        assert connection.execute("SELECT id, name FROM token_revoked").fetchall() == [("t1", "")]

@@ -1,0 +1,1 @@
+"""Rules for clusters whose servers elect their primary themselves (MongoDB replica sets); pure."""

@@ -1,0 +1,1 @@
+"""Steps of the store `accounts`: accounts, their grants, revoked tokens."""

@@ -1,0 +1,1 @@
+"""Steps of the store `audit`: who asked for what."""

@@ -1,0 +1,1 @@
+"""Steps of the store `history`: events and changes of the writer."""

@@ -1,0 +1,1 @@
+"""Steps of the store `jobs`: jobs of the worker."""

@@ -1,0 +1,1 @@
+"""Steps of the store `journal`: plans, their entries, and what each cluster's monitor remembers."""

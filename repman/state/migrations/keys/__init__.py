@@ -1,0 +1,1 @@
+"""Steps of the store `keys`: keys of APIs that speak another product's protocol."""
