@@ -37,6 +37,7 @@ from repman.checkpoints.codec import decode, encode
 from repman.checkpoints.model import Checkpoint, Download, RestoreJob, Snapshot, SnapshotSchedule
 from repman.errors import StateError
 from repman.state.database import DATABASE_ERRORS, Lazily, explain
+from repman.state.schema import Schema
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -85,6 +86,7 @@ _FETCHED = Table(
     Column("file", String(255), primary_key=True),
     Column("number", Integer, nullable=False),
 )
+SCHEMA = Schema("checkpoints", "0001", _TABLES)
 
 
 def place_of_download(datadir: Path, job: ObjectId) -> Path:
@@ -97,7 +99,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._database = Lazily(url, _TABLES, "synchronous=FULL")
+        self._database = Lazily(url, SCHEMA, "synchronous=FULL")
 
     def read(self, work: Callable[[Connection], V]) -> V:
         """What `work` makes of what is stored."""

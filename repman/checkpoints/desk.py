@@ -38,7 +38,7 @@ from repman.model.checkpoint import CheckpointSite, ManagedCluster
 LOG = logging.getLogger(__name__)
 
 _LONGEST_WAIT = 10.0
-"""Seconds between two attempts to take up what was left."""
+"""Seconds between two attempts to take up what was left, and for which new work waits for that."""
 _GRACE = 20.0
 """Seconds for what is under way when the service is told to stop; what is not done then is taken up by the next one."""
 
@@ -58,12 +58,14 @@ class Desk:
         self._lock = threading.Lock()
         self._snapshots: set[str] = set()
         self._closing = threading.Event()
+        self._repaired: dict[str, threading.Event] = {}
         self._threads: list[threading.Thread] = []
         self._clock = schedule.Clockwork(self._scheduled)
 
     def open(self) -> None:
         """Take up what was left, and follow the clock.  Raises StateError."""
         self._clock.start()
+        self._repaired = {cluster.id: threading.Event() for cluster in self.site.clusters}
         for cluster in self.site.clusters:
             self._in_background(cluster, "taking up what was left", partial(self._take_up, cluster))
             self._clock.follow(cluster, self.catalogue.schedule(cluster.group, cluster.id))
@@ -78,6 +80,7 @@ class Desk:
 
     def checkpoint(self, cluster: ManagedCluster) -> Checkpoint:
         """Make a checkpoint now.  Raises CheckpointRefused while one is made, and what the engine raises."""
+        self._after_repair(cluster)
         return self._engine(cluster).checkpoint()
 
     def checkpoint_within(self, cluster: ManagedCluster, seconds: float) -> Checkpoint | None:
@@ -102,6 +105,7 @@ class Desk:
 
     def snapshot(self, cluster: ManagedCluster) -> Snapshot:
         """Take a snapshot now, and delete what need not be kept any more.  Raises as `checkpoint` does."""
+        self._after_repair(cluster)
         taken = self._engine(cluster).snapshot()
         self.expire(cluster)
         return taken
@@ -168,7 +172,7 @@ class Desk:
     def expire(self, cluster: ManagedCluster) -> tuple[str, ...]:
         """Delete what need not be kept any more: snapshots, oplogs, and downloads whose time is over."""
         now = datetime.now(UTC)
-        done = self._noted(cluster, self._engine(cluster).expire(now))
+        done = _noted(cluster, self._engine(cluster).expire(now))
         for job in self.catalogue.expired_downloads(now):
             shutil.rmtree(place_of_download(self.datadir, job), ignore_errors=True)
             self.catalogue.forget_download(job)
@@ -176,16 +180,11 @@ class Desk:
 
     def capture(self, cluster: ManagedCluster) -> tuple[str, ...]:
         """Copy what the oplogs have that is not copied yet.  Raises as `checkpoint` does."""
-        return self._noted(cluster, self._engine(cluster).capture())
+        return _noted(cluster, self._engine(cluster).capture())
 
     def review(self, cluster: ManagedCluster, thorough: bool = False) -> tuple[str, ...]:
         """Judge anew which checkpoints are restorable.  Raises as `checkpoint` does."""
-        return self._noted(cluster, self._engine(cluster).review(thorough))
-
-    def _noted(self, cluster: ManagedCluster, done: tuple[str, ...]) -> tuple[str, ...]:
-        for sentence in done:
-            LOG.info("cluster %s: %s", cluster.name, sentence)
-        return done
+        return _noted(cluster, self._engine(cluster).review(thorough))
 
     def _engine(self, cluster: ManagedCluster) -> Acts:
         with self._lock:
@@ -204,7 +203,8 @@ class Desk:
 
     def _take_up(self, cluster: ManagedCluster) -> None:
         # Whatever stands in the way, servers that do not answer first of all, must not leave a balancer stopped.
-        self._noted(cluster, self._until_done(cluster, "taking up what was left")(self.repair, cluster))
+        _noted(cluster, self._until_done(cluster, "taking up what was left")(self.repair, cluster))
+        self._repaired[cluster.id].set()
         self._in_background(cluster, "capture", partial(self.capture, cluster))
         for job in self.catalogue.restores.list(cluster.group, cluster.id):
             if job.status is not RestoreStatus.IN_PROGRESS:
@@ -214,6 +214,11 @@ class Desk:
                 continue
             with suppress(CheckpointRefused):  # another process is at it
                 self.restore(cluster, self._with_targets(job))
+
+    def _after_repair(self, cluster: ManagedCluster) -> None:
+        """Nothing new is made while what was left is repaired, which would refuse it; but not for ever."""
+        if (repaired := self._repaired.get(cluster.id)) is not None:
+            repaired.wait(_LONGEST_WAIT)
 
     def _until_done(self, cluster: ManagedCluster, what: str) -> Retrying:
         told: list[str] = []
@@ -269,3 +274,9 @@ class Desk:
         thread = threading.Thread(target=run, name=f"{cluster.name} {what}", daemon=True)
         self._threads = [each for each in self._threads if each.is_alive()] + [thread]
         thread.start()
+
+
+def _noted(cluster: ManagedCluster, done: tuple[str, ...]) -> tuple[str, ...]:
+    for sentence in done:
+        LOG.info("cluster %s: %s", cluster.name, sentence)
+    return done

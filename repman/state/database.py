@@ -8,10 +8,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Column, ColumnElement, Connection, Engine, MetaData, create_engine, delete, event, select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, create_engine, delete, event, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from repman.state.schema import NewerSchema, Schema, bring_up_to_date
 
@@ -20,8 +19,6 @@ _POSTGRESQL_DEADLINES: dict[str, object] = {
     "tcp_user_timeout": 5000,
     "options": "-c statement_timeout=5000",
 }
-
-_RACES = 5
 
 BUSY_SECONDS = 2.0
 """How long a write waits for another process's write before it gives up."""
@@ -46,8 +43,7 @@ def open_engine(url: str, durable: bool) -> Engine:
     """An engine; with `durable` each statement is its own transaction.
 
     SQLite gets a write-ahead log, which every death of a process leaves whole; it is synced where the caller
-    says so.  The directory of an
-    SQLite file is made when it is missing.  Raises DATABASE_ERRORS.
+    says so.  The directory of an SQLite file is made when it is missing.  Raises DATABASE_ERRORS.
     """
     parsed = make_url(url)
     isolation = {"isolation_level": "AUTOCOMMIT"} if durable else {}
@@ -71,15 +67,14 @@ def open_engine(url: str, durable: bool) -> Engine:
 class Lazily:
     """A database that is opened, and whose tables are made or migrated, at its first use; for several threads.
 
-    Tables without a schema are made when they are missing, and never migrated.  `pragma`: for each connection to an
-    SQLite file.  `begin`: what to do once the tables are there.
+    `pragma`: for each connection to an SQLite file.  `begin`: what to do once the tables are there.
     """
 
     def __init__(
-        self, url: str, tables: Schema | MetaData, pragma: str = "", begin: Callable[[Engine], None] | None = None
+        self, url: str, schema: Schema, pragma: str = "", begin: Callable[[Engine], None] | None = None
     ) -> None:
         self._url = url
-        self._tables = tables
+        self._schema = schema
         self._pragma = pragma
         self._begin = begin
         self._opening = threading.Lock()
@@ -93,10 +88,7 @@ class Lazily:
                 if self._pragma and engine.dialect.name == "sqlite":
                     event.listen(engine, "connect", lambda connection, _: connection.execute(f"PRAGMA {self._pragma}"))
                 try:
-                    if isinstance(self._tables, Schema):
-                        bring_up_to_date(engine, self._tables)
-                    else:
-                        create_tables(engine, self._tables)
+                    bring_up_to_date(engine, self._schema)
                     if self._begin is not None:
                         self._begin(engine)
                 except DATABASE_ERRORS:
@@ -125,24 +117,6 @@ def _make_file(url: URL) -> None:
     path = Path(url.database)
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
-
-
-def create_tables(engine: Engine, metadata: MetaData) -> None:
-    """Make the tables that are missing; several processes may do so at the same time."""
-    for _ in range(_RACES):
-        try:
-            return _create_missing(engine, metadata)
-        except (IntegrityError, ProgrammingError):
-            continue  # PostgreSQL: another one made it between the check and the act
-    _create_missing(engine, metadata)
-
-
-def _create_missing(engine: Engine, metadata: MetaData) -> None:
-    with engine.begin() as connection:
-        for table in metadata.sorted_tables:
-            connection.execute(CreateTable(table, if_not_exists=True))
-            for index in table.indexes:
-                connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def check_integrity(engine: Engine) -> None:

@@ -48,7 +48,8 @@ class _Decoder:
     """The table map behind its header."""
     followed: int
     """The number of the followed table; -1 for all others."""
-    read: Images | None
+    read: tuple[Images, Images, Images] | None
+    """What reads rows that were inserted, updated and deleted; None when the table is not followed."""
     head: bytes
     """What a rows event with all columns begins with."""
     update_head: bytes
@@ -152,11 +153,11 @@ class BinlogReader:
             return
         table = events.table_map(event)
         followed = self._by_name.get((table.schema, table.table), -1)
-        read = None if followed < 0 else self._decoder(table, followed)
+        read = None if followed < 0 else self._readers(table, followed)
         head = events.full_head(len(table.types))
         self._decoders[event[TABLE_ID]] = _Decoder(event[events.HEADER_SIZE :], followed, read, *head)
 
-    def _decoder(self, table: events.TableMap, followed: int) -> Images:
+    def _readers(self, table: events.TableMap, followed: int) -> tuple[Images, Images, Images]:
         shape = self._shapes[followed]
         names = table.names or shape.names
         if len(names) != len(table.types) or tuple(names) != shape.names:
@@ -164,15 +165,18 @@ class BinlogReader:
                 f"{table.schema}.{table.table} has other columns in the binary log than this stream knows of "
                 f"({', '.join(table.names) or len(table.types)}): start a new stream with a snapshot"
             )
-        return images(table, shape.forms())
+        forms, keys = shape.forms(), shape.key_forms()
+        return images(table, forms), images(table, keys, forms), images(table, keys)
 
     def _rows(self, kind: int, event: bytes) -> None:
         known = self._decoders.get(event[TABLE_ID])
         if known is None:
             raise StreamFailed("the binary log has rows without a description of their table; start a new stream")
-        read, number = known.read, known.followed
-        if read is None:
+        if known.read is None:
             return
+        number = known.followed
+        what = INSERT if kind in events.INSERTS else UPDATE if kind in events.UPDATES else DELETE
+        read = known.read[what]
         rows: list[tuple[bytes, ...]] = []
         head = known.update_head if kind == events.UPDATE_V1 else known.head
         if kind in PLAIN and event.startswith(head, ROWS_HEAD):
@@ -181,9 +185,9 @@ class BinlogReader:
         else:
             data = self._unusual_rows(kind, event, number, read, rows)
         changes: list[Change]
-        if kind in events.INSERTS:
+        if what == INSERT:
             changes = [(INSERT, number, None, row) for row in rows]
-        elif kind in events.UPDATES:
+        elif what == UPDATE:
             changes = [(UPDATE, number, before, after) for before, after in zip(rows[::2], rows[1::2], strict=True)]
         else:
             changes = [(DELETE, number, row, None) for row in rows]

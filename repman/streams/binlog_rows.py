@@ -27,6 +27,9 @@ class Form:
     """What rows events do not say of a column."""
 
     wanted: bool = True
+    """Whether rows have a place for it."""
+    empty: bool = False
+    """Whether NULL is put into that place whatever the value is, because nobody asks for it."""
     unsigned: bool = False
     labels: tuple[bytes, ...] = ()
     """Of ENUM and SET, in UTF-8."""
@@ -40,6 +43,11 @@ class Form:
     """Makes a field of the printed value; None: `template` does."""
     template: str = "{}"
     """The same as an expression of Python, in which braces stand for the value."""
+
+    @property
+    def read(self) -> bool:
+        """Whether its values are read, and not passed over."""
+        return self.wanted and not self.empty
 
 
 _NUMBERS = {1: ("b", "B"), 2: ("h", "H"), 3: ("i", "I"), 8: ("q", "Q")}
@@ -66,19 +74,30 @@ class _Source:
         return self.name(made.unpack_from), made.size
 
 
-def images(table: TableMap, forms: Sequence[Form]) -> Images:
+def images(table: TableMap, forms: Sequence[Form], then: Sequence[Form] | None = None) -> Images:
     """The compiled reader of a table's rows.  `forms` has one entry for each column of `table`.
 
+    With `then`, rows come in pairs, as in updates: the first of each is read by `forms`, the second by `then`.
     Raises StreamFailed for a type that cannot be read, and names table and type.
     """
     source = _Source()
+    lines = ["def read(data, at, end, out):", " append = out.append", " while at < end:"]
+    lines += _image(source, table, forms)
+    if then is not None:
+        lines += _image(source, table, then)
+    namespace = source.names
+    exec(compile("\n".join(lines), f"<rows of {table.schema}.{table.table}>", "exec"), namespace)
+    made: Images = namespace["read"]
+    return made
+
+
+def _image(source: _Source, table: TableMap, forms: Sequence[Form]) -> list[str]:
+    """The lines that read one row and append it."""
     count = len(table.types)
     size = (count + 7) // 8
-    wanted = [number for number in range(count) if forms[number].wanted]
-    row = "".join(f"c{number}, " for number in wanted)
+    row = "".join(f"c{number}, " if forms[number].read else "NULL, " for number in range(count) if forms[number].wanted)
     columns = [_column(source, table, number, forms[number]) for number in range(count)]
-    lines = ["def read(data, at, end, out):", " append = out.append", " while at < end:"]
-    lines += [f"  nulls = number(data[at:at + {size}], 'little')", f"  at += {size}", "  if not nulls:"]
+    lines = [f"  nulls = number(data[at:at + {size}], 'little')", f"  at += {size}", "  if not nulls:"]
     lines += [f"   {line}" for line in _straight(source, table, forms, columns)]
     lines.append("  else:")
     for number, column in enumerate(columns):
@@ -86,10 +105,7 @@ def images(table: TableMap, forms: Sequence[Form]) -> Images:
         lines.append("   else:")
         lines += [f"    {line}" for line in column]
     lines.append(f"  append(({row}))")
-    namespace = source.names
-    exec(compile("\n".join(lines), f"<rows of {table.schema}.{table.table}>", "exec"), namespace)
-    made: Images = namespace["read"]
-    return made
+    return lines
 
 
 def _number_form(kind: int, form: Form) -> str:
@@ -116,7 +132,7 @@ def _straight(source: _Source, table: TableMap, forms: Sequence[Form], columns: 
         lines.append(", ".join(f"c{i}" for i in range(number, run)) + f" = {unpack}(data, at)")
         lines.append(f"at += {size}")
         for i in range(number, run):
-            if forms[i].wanted:
+            if forms[i].read:
                 lines.append(_printed(source, i, table.types[i], forms[i]))
         number = run
     return lines
@@ -139,7 +155,7 @@ def _column(source: _Source, table: TableMap, number: int, form: Form) -> list[s
     letter = _number_form(kind, form)
     if letter:
         unpack, size = source.structure(letter)
-        if not form.wanted:
+        if not form.read:
             return [f"at += {size}"]
         return [f"c{number}, = {unpack}(data, at)", f"at += {size}", _printed(source, number, kind, form)]
     size, prefix, reader = _layout(table, number, kind, meta, form)
@@ -150,7 +166,7 @@ def _column(source: _Source, table: TableMap, number: int, form: Form) -> list[s
         lines.append(f"to = at + {prefix} + number(data[at:at + {prefix}], 'little'); at += {prefix}")
     else:
         lines.append(f"to = at + {size}")
-    if form.wanted:
+    if form.read:
         text = "data[at:to]"
         if reader is not None:
             text = f"{source.name(reader)}({text})"

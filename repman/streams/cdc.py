@@ -26,6 +26,10 @@ PATIENCE = 60.0
 """Seconds of attempts without a commit between them, after which `run` gives up for now."""
 
 
+LOOK_EVERY = 5.0
+"""Seconds between two looks at what the source keeps for the stream."""
+
+
 class Cdc:
     """A stream of mode `cdc`; see `repman.streams.job.Mover`."""
 
@@ -36,6 +40,7 @@ class Cdc:
         self._committed = 0.0
         """When the last commit was, by the monotonic clock."""
         self._lag: float | None = None
+        self._looked = 0.0
         self._errors: tuple[str, ...] = ()
         self._warnings: tuple[str, ...] = ()
         self._reading: Reading | None = None
@@ -133,7 +138,7 @@ class Cdc:
             stack.callback(reading.end)
             stack.enter_context(over)
             reading.start()
-            limited = writer.run(over.event, self._listener(source, writer), ends.allowed)
+            limited = writer.run(over.event, self._listener(ends, source, writer), ends.allowed)
             if limited or over.timed_out:
                 self._finish(ends.applier, "EVENT_LIMIT_REACHED" if limited else "TIME_LIMIT_REACHED")
 
@@ -163,12 +168,15 @@ class Cdc:
             applier.commit(self._checkpoint)
         self._progress = replace(self._progress, phase=Phase.DONE)
 
-    def _listener(self, source: Source, writer: Writer) -> Told:
+    def _listener(self, ends: Ends, source: Source, writer: Writer) -> Told:
         def told(checkpoint: Checkpoint, committed_at: float) -> None:
             source.confirm(checkpoint.position)
             if writer.errors:
                 self._errors = tuple(writer.errors)
             self._told(checkpoint, committed_at)
+            if self._committed - self._looked > LOOK_EVERY:
+                self._looked = self._committed
+                self._progress = replace(self._progress, retained_bytes=ends.retained())
 
         return told
 

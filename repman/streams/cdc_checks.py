@@ -24,7 +24,11 @@ def problems(settings: StreamSettings) -> tuple[str, ...]:
     found: list[str] = []
     with cdc_source.session(member) as opened:
         version = cdc_source.version_of(opened, member)
-        found += _of_binlog(opened, version) if version.engine.is_mysql else _of_slots(opened, settings)
+        found += (
+            _of_binlog(opened, version, bool(settings.options.writers))
+            if version.engine.is_mysql
+            else _of_slots(opened, settings)
+        )
     try:
         known = cdc_known.look(settings, member, cdc_known.structures(settings))
         found += cdc_known.planned(settings, known).problems
@@ -42,7 +46,7 @@ def _variables(opened: Any, names: tuple[str, ...]) -> dict[str, str]:
     return {str(name).lower(): str(value) for name, value in rows}
 
 
-def _of_binlog(opened: Any, version: Version) -> list[str]:
+def _of_binlog(opened: Any, version: Version, cluster: bool) -> list[str]:
     values = _variables(opened, (*_WANTED, "server_id", "gtid_strict_mode"))
     found = [
         f"{name} of the source is {values[name] or 'empty'}, and must be {wanted or 'empty'}: {remedy}"
@@ -51,9 +55,9 @@ def _of_binlog(opened: Any, version: Version) -> list[str]:
     ]
     if values.get("server_id") == "0":
         found.append("server_id of the source is 0: give it a number in the server's configuration")
-    if version.engine is Engine.MARIADB and values.get("gtid_strict_mode", "ON").upper() != "ON":
+    if cluster and version.engine is Engine.MARIADB and values.get("gtid_strict_mode", "ON").upper() != "ON":
         found.append(
-            "gtid_strict_mode of the source is OFF, without which a position cannot be proven: SET GLOBAL gtid_strict_mode = ON"
+            "gtid_strict_mode of the source is OFF, without which another member cannot prove that it has a position: SET GLOBAL gtid_strict_mode = ON"
         )
     grants = " ".join(str(row[0]) for row in cdc_source.ask(opened, "SHOW GRANTS")).upper()
     if not any(grant in grants for grant in ("ALL PRIVILEGES ON *.*", "REPLICATION SLAVE", "REPLICATION REPLICA")):

@@ -50,6 +50,9 @@ class Ends:
     witness: Witness | None = None
     warnings: tuple[str, ...] = ()
 
+    retained: Callable[[], int | None] = lambda: None
+    """Asks the source how many bytes of log it keeps for the stream; None: it does not say."""
+
     def allowed(self, position: str) -> bool:
         """Whether what ends at a position may be applied: a replica of a semi-synchronous source must have it."""
         return self.witness is None or self.witness.holds(position)
@@ -97,7 +100,20 @@ def open_ends(settings: StreamSettings, stop: threading.Event, copying: Copying)
         source = opener(settings, known, found.shapes, checkpoint)
         witness = _witness(settings, known)
         undo.pop_all()
-    return Ends(writer, checkpoint, found.shapes, source, witness)
+    return Ends(writer, checkpoint, found.shapes, source, witness, retained=lambda: _retained(settings, known))
+
+
+def _retained(settings: StreamSettings, known: Known) -> int | None:
+    if known.member.family is Family.MYSQL:
+        return None
+    name = settings.options.slot or slot.own_name(settings.config)
+    try:
+        with cdc_source.session(known.member) as opened:
+            found = slot.find(opened, name)
+    except StreamFailed:
+        # who follows the slot will tell
+        return None
+    return None if found is None else found.retained
 
 
 def _witness(settings: StreamSettings, known: Known) -> Witness | None:

@@ -35,6 +35,12 @@ class Shape:
             forms.append(Form(wanted=False) if column is None else cdc_fields.form(self.mapped, column))
         return forms
 
+    def key_forms(self) -> list[Form]:
+        """How to read rows of which only the key counts: what was before an update or a delete."""
+        key = {self.followed.columns[place] for place in self.followed.key}
+        pairs = zip(self.names, self.forms(), strict=True)
+        return [form if name in key else replace(form, empty=True) for name, form in pairs]
+
     def reshaped(self, mapped: MappedTable, columns: Sequence[Column], wanted: Collection[str]) -> Shape:
         """With other columns: all of the source's, and the names of those that are followed."""
         keys = [self.followed.columns[place] for place in self.followed.key]

@@ -34,6 +34,7 @@ from sqlalchemy import Connection as Database
 
 from repman.errors import StateError
 from repman.state.database import DATABASE_ERRORS, Lazily, explain
+from repman.state.schema import Schema
 from repman.streams.connections import Connection, Secrets
 from repman.streams.states import State
 
@@ -74,6 +75,7 @@ _STREAMS = Table(
     Column("code", String(64), nullable=False),
     Column("holding", Boolean, nullable=False),
 )
+SCHEMA = Schema("streams", "0001", _TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class Registry:
         self._url = f"sqlite:///{directory / FILE}"
         self._sealing = sealing
         # A state that was answered must not be another one after a power failure.
-        self._database = Lazily(self._url, _TABLES, "synchronous=FULL")
+        self._database = Lazily(self._url, SCHEMA, "synchronous=FULL")
         self._writing = threading.Lock()
 
     def connections(self) -> tuple[Connection, ...]:

@@ -282,10 +282,11 @@ def test_a_lost_slot_stops_the_stream_and_a_forgotten_stream_leaves_none(mariadb
 def test_a_slot_that_is_idle_moves_on(mariadb: Mariadb, postgres: Postgres) -> None:
     postgres.run("CREATE TABLE t (id INT PRIMARY KEY)", "CREATE TABLE other (id INT)")
     confirmed = "SELECT confirmed_flush_lsn - '0/0' FROM pg_replication_slots"
-    with following(settings(postgres.endpoint(), mariadb.endpoint(), "t")):
+    with following(settings(postgres.endpoint(), mariadb.endpoint(), "t")) as stream:
         postgres.run("INSERT INTO other SELECT generate_series(1, 1000)")
         aim = postgres.value("SELECT pg_current_wal_lsn() - '0/0'")
         wait_until(lambda: postgres.value(confirmed) >= aim, what="the slot to move on")
+        assert stream.progress.retained_bytes is not None
 
 
 def test_only_one_process_applies_a_stream(ends: tuple[Side, Side]) -> None:
@@ -311,3 +312,23 @@ def test_large_rows_and_long_transactions(ends: tuple[Side, Side]) -> None:
         source.run("UPDATE t SET v = 'y' WHERE id > 0")
         stream.applied(60_001)
     assert target.run("SELECT count(*), sum(length(v)) FROM t")[0] == (30_001, 30_000 + (9 << 20))
+
+
+def test_between_servers_of_one_kind(mariadb: Mariadb, postgres: Postgres) -> None:
+    servers: tuple[Side, ...] = (mariadb, postgres)
+    for server in servers:
+        server.fresh(("d", "e"))
+        server.run("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(40), n DECIMAL(10, 2))")
+        wanted = settings(server.endpoint(), server.endpoint("e"), "t")
+        with following(wanted) as stream:
+            server.run(
+                "INSERT INTO t VALUES (1, 'it''s \\', 1.50), (2, NULL, -2)"
+                if server is postgres
+                else "INSERT INTO t VALUES (1, 'it''s \\\\', 1.50), (2, NULL, -2)"
+            )
+            server.run("UPDATE t SET v = 'new, \"so\"' WHERE id = 2", "ALTER TABLE t ADD COLUMN x INT DEFAULT 3")
+            server.run("UPDATE t SET x = 4 WHERE id = 1")
+            stream.applied(4)
+            found = [server.run("SELECT * FROM t ORDER BY id", database=name) for name in ("d", "e")]
+            assert found[0] == found[1]
+            assert len(found[0]) == 2

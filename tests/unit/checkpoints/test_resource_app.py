@@ -27,7 +27,14 @@ TOP = "/api/public/v1.0/groups"
 PATH = f"{TOP}/{GROUP}/clusters/{CLUSTER}"
 NOW = datetime(2026, 7, 31, 12, tzinfo=UTC)
 CHECKPOINTS = [
-    Checkpoint(ObjectId(), GROUP, CLUSTER, NOW + timedelta(minutes=minute), NOW, Timestamp(5, 1))
+    Checkpoint(
+        ObjectId(f"55bc0658e4b097a3ef{minute:06x}"),
+        GROUP,
+        CLUSTER,
+        NOW + timedelta(minutes=minute),
+        NOW,
+        Timestamp(5, 1),
+    )
     for minute in range(25)
 ]
 

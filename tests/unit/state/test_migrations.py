@@ -30,6 +30,7 @@ from repman.state.schema import FIRST, Schema, bring_up_to_date
 ROOT = Path(__file__).parents[3]
 STEPS = ROOT / "repman" / "state" / "migrations"
 STORES = sorted(path.name for path in STEPS.iterdir() if (path / "v0001_begin.py").exists())
+ELSEWHERE = {"streams": "repman.streams.registry", "checkpoints": "repman.checkpoints.catalogue"}
 
 FOREVER = 4e9
 OLD_ACCOUNTS = """
@@ -49,7 +50,7 @@ INSERT INTO account_changes VALUES (0, 7);
 
 
 def schema_of(store: str) -> Schema:
-    found = import_module(f"repman.state.{store}").SCHEMA
+    found = import_module(ELSEWHERE.get(store, f"repman.state.{store}")).SCHEMA
     assert isinstance(found, Schema)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,19 @@ def test_columns_that_are_not_followed_are_passed_over() -> None:
     body = events.rows_body(event, event[4])
     images(table, forms)(body.data, body.at, len(body.data), rows)
     assert rows == [(b"18446744073709551615", "😀\\x".encode(), "é".encode())]
+
+
+def test_pairs_of_which_the_first_row_is_read_for_its_key_only() -> None:
+    table = events.table_map(b64decode(of_kind("map")[0][0]))
+    forms = [FORMS.get(name, Form()) for name in table.names]
+    keys = [form if name == "id" else replace(form, empty=True) for name, form in zip(table.names, forms, strict=True)]
+    bodies = [events.rows_body(event, event[4]) for event in (b64decode(word) for (word,) in of_kind("rows")[:2])]
+    data = b"".join(body.data[body.at :] for body in bodies)
+    rows: list[tuple[bytes, ...]] = []
+    images(table, keys, forms)(data, 0, len(data), rows)
+    first, second = (tuple(map(text, words)) for words in of_kind("text")[:2])
+    assert rows[0] == (first[0], *[NULL] * (len(table.names) - 1))
+    assert (rows[1][0], rows[1][-3:]) == (second[0], second[-3:])
 
 
 def test_a_type_that_cannot_be_read_is_named() -> None:

@@ -1,0 +1,1 @@
+"""Steps of the store `checkpoints`: checkpoints, snapshots, restores and their schedule."""

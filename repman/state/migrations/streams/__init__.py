@@ -1,0 +1,1 @@
+"""Steps of the store `streams`: connections, configurations and streams of the Streams API."""
