@@ -142,6 +142,8 @@ class Convert:
         if known is None:
             self._tally.phase(Phase.STRUCTURE)
             target.prepare(loader, chosen)
+            # a crash of the target must not take the structure, nor the plan, which are not looked at again
+            loader.settle()
         else:
             begun.append(known)
 
@@ -167,6 +169,7 @@ class Convert:
                 parts = ranges.divide(engine, table.source, place, snapshot.readers[0].ask)
                 chunks += [Chunk(choice.name, number, part) for number, part in enumerate(parts)]
             self._marks.plan(loader, snapshot.position, chunks)
+            loader.settle()
             known = Load(snapshot.position, tuple(chunks))
         begun.append(known)
 
