@@ -45,7 +45,7 @@ PROGRAM = """
 import resource, sys, threading, time
 sys.path.insert(0, {here!r})
 from stream_cases import settings
-from repman.streams.convert import Convert
+from repman.streams.convert.convert import Convert
 from repman.streams.job import Endpoint, Family
 one, other = (Endpoint(Family(family), *rest) for family, *rest in {ends!r})
 mover = Convert(settings(one, other, "t", verify=False, stream={stream!r}))

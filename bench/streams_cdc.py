@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "streams"))
 from mariadb_source import Mariadb
 from postgres_stand import Postgres, wait_until
 
-from repman.streams.cdc import Cdc
+from repman.streams.cdc.cdc import Cdc
 from repman.streams.job import Endpoint, Mode, Phase, StreamSettings, TableChoice
 
 GOALS = {"single_per_second": 15_000.0, "batched_per_second": 80_000.0, "lag_p99_ms": 1000.0, "memory_mb": 300.0}

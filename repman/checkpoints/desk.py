@@ -31,7 +31,7 @@ from repman.checkpoints import schedule
 from repman.checkpoints.catalogue import Catalogue, place_of_download
 from repman.checkpoints.exclusion import Exclusion
 from repman.checkpoints.model import Acts, Checkpoint, RestoreJob, RestoreStatus, Snapshot, SnapshotSchedule
-from repman.checkpoints.targets import targets_of
+from repman.checkpoints.resource.targets import targets_of
 from repman.errors import CheckpointRefused, RepmanError
 from repman.model.checkpoint import CheckpointSite, ManagedCluster
 

@@ -63,8 +63,8 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Follow the schedules and answer the resource until SIGTERM."""
-    from repman.checkpoints.app import application
-    from repman.checkpoints.serving import server
+    from repman.checkpoints.resource.app import application
+    from repman.checkpoints.resource.serving import server
     from repman.cli.endings import ended_by_signals
     from repman.cli.logs import start_logging
 
@@ -94,7 +94,7 @@ def list_them(
     as_json: JsonOption = False,
 ) -> None:
     """The checkpoints of a cluster, or its snapshots, or restores of its data; newest first."""
-    from repman.checkpoints import render
+    from repman.checkpoints.resource import render
 
     with opened(config, data_dir, keypath) as work:
         mine = chosen(work, cluster)
@@ -129,7 +129,7 @@ def create(
     as_json: JsonOption = False,
 ) -> int:
     """Make a checkpoint now, or take a snapshot; ends with 1 when it cannot be restored."""
-    from repman.checkpoints import render
+    from repman.checkpoints.resource import render
 
     with opened(config, data_dir, keypath) as work:
         mine = chosen(work, cluster)
@@ -205,7 +205,7 @@ def _told(cluster: ManagedCluster, job: RestoreJob, data_dir: Path, as_json: boo
 
 
 def _shown(cluster: ManagedCluster, job: RestoreJob) -> dict[str, object]:
-    from repman.checkpoints import render
+    from repman.checkpoints.resource import render
 
     return render.restore(job, render.Delivery(cluster.name), datetime.now(UTC))
 

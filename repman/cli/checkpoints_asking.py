@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from bson import ObjectId, Timestamp
 
-from repman.checkpoints.asking import ID
 from repman.checkpoints.desk import Desk
 from repman.checkpoints.model import RestoreJob, RestoreRequest, RestoreStatus
-from repman.checkpoints.targets import names_of, targets_of
+from repman.checkpoints.resource.asking import ID
+from repman.checkpoints.resource.targets import names_of, targets_of
 from repman.cli.exits import UsageFailure
 from repman.config.values import mongo_uri
 from repman.model.checkpoint import ManagedCluster

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from repman.checkpoints.desk import Desk
     from repman.checkpoints.model import Acts
     from repman.checkpoints.repository import Repository
-    from repman.checkpoints.service import Service
+    from repman.checkpoints.resource.service import Service
     from repman.model.checkpoint import ManagedCluster
     from repman.state.keys import ApiKeys
 
@@ -38,7 +38,7 @@ class Work:
 
     def service(self) -> Service:
         """The resource over it."""
-        from repman.checkpoints.service import Service
+        from repman.checkpoints.resource.service import Service
 
         return Service(self.desk, self.keys, partial(_unsealed, self.key), self.key, self.public_url)
 

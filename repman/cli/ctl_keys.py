@@ -59,7 +59,7 @@ def create(
     datadir = data_dir or here.datadir
     public = new_public()
     if dialect is Dialect.CHECKPOINTS:
-        from repman.checkpoints.digest import password_equivalent
+        from repman.checkpoints.resource.digest import password_equivalent
 
         private = new_private()
         proof = seal(password_equivalent(public, private), sealing_key(datadir, keypath, here.key))

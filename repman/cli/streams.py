@@ -121,7 +121,7 @@ def _child(
     supervised = supervisor.end_with_supervisor()
     start_logging(stream, log_level, log_file)
     raise_descriptor_limit()
-    from repman.streams.view import directory_of
+    from repman.streams.api.view import directory_of
 
     stop = threading.Event()
 
@@ -153,11 +153,11 @@ def _key_file(data: Path, installation: Path) -> Path:
 
 def _serve(data: Path, registry: Registry, address: tuple[str, int], options: list[str], status: int) -> None:
     from repman.state.keys import ApiKeys
-    from repman.streams.admission import Keys
-    from repman.streams.app import application
+    from repman.streams.api.admission import Keys
+    from repman.streams.api.app import application
+    from repman.streams.api.service import Service
+    from repman.streams.api.serving import serving
     from repman.streams.life import Life
-    from repman.streams.service import Service
-    from repman.streams.serving import serving
     from repman.streams.supervising import Watch
 
     watch = Watch(data, registry)

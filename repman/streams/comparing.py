@@ -19,9 +19,10 @@ import pymysql
 
 from repman.errors import StateError, StreamFailed
 from repman.state.publication import replace_file
-from repman.streams import connection, verify_demand
+from repman.streams import connection
+from repman.streams.api.view import STREAMS, directory_of
 from repman.streams.job import StreamSettings
-from repman.streams.view import STREAMS, directory_of
+from repman.streams.verify import demand as verify_demand
 
 _REQUEST = "verify.json"
 _RESULT = "verification.json"

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from repman.streams.bodies import BadField
+from repman.streams.api.bodies import BadField
+from repman.streams.api.view import directory_of
 from repman.streams.connections import Connection
 from repman.streams.ids import SUFFIX
 from repman.streams.job import (
@@ -26,7 +27,6 @@ from repman.streams.job import (
 )
 from repman.streams.registry import Stream
 from repman.streams.settings import ConfigBody, StructureBody, TableBody, mode_of, read
-from repman.streams.view import directory_of
 
 Find = Callable[[str, str], Connection]
 """The connection of an id, which stands in that field; raises when there is none."""

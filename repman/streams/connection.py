@@ -19,7 +19,7 @@ from pymysql.constants import CLIENT
 from repman.errors import StreamUnreachable
 from repman.streams import connection_tls
 from repman.streams.job import Endpoint, Family
-from repman.streams.table import Engine, Version, quoted
+from repman.streams.structure.table import Engine, Version, quoted
 
 CONNECT_SECONDS = 10
 SILENT_SECONDS = 900

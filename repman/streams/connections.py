@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from repman.streams.bodies import BadField, line_of_text, one_of, shaped, within
+from repman.streams.api.bodies import BadField, line_of_text, one_of, shaped, within
 from repman.streams.job import Endpoint, Family, Tls, TlsMode
 
 MASK = "********"

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from repman.errors import RepmanError, StreamRefused, UnknownStream
 from repman.streams import comparing
-from repman.streams.bodies import BadField
+from repman.streams.api.bodies import BadField
+from repman.streams.api.view import directory_of
 from repman.streams.configs import check_ends, settings_of
 from repman.streams.connections import Connection
 from repman.streams.ids import SOURCE_NODE, STREAM, TARGET_NODE, new_id
@@ -26,7 +27,6 @@ from repman.streams.registry import Config, Registry, Stream
 from repman.streams.settings import read
 from repman.streams.states import ACTIVE, LIVING, Call, State, after_call
 from repman.streams.supervising import Children, Watch, has_to_give_back
-from repman.streams.view import directory_of
 
 LOG = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import cast
 from repman.errors import StreamFailed
 from repman.streams.job import Mode, Mover, StreamSettings
 
-_MOVERS = {Mode.CONVERT: ("repman.streams.convert", "Convert"), Mode.CDC: ("repman.streams.cdc", "Cdc")}
+_MOVERS = {Mode.CONVERT: ("repman.streams.convert.convert", "Convert"), Mode.CDC: ("repman.streams.cdc.cdc", "Cdc")}
 """By mode: the module, loaded when it is needed as it brings the drivers of databases, and the class in it."""
 
 

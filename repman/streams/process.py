@@ -16,15 +16,15 @@ from pathlib import Path
 
 from repman.errors import PositionLost, RepmanError, StateError, StreamFailed, StreamUnreachable, UnknownStream
 from repman.streams import comparing
+from repman.streams.api.logs import log_handler, progress_line, stat_line
+from repman.streams.api.view import publish, published
 from repman.streams.configs import settings_of
 from repman.streams.connections import Connection
 from repman.streams.job import Count, Mover, Phase, Progress, StreamSettings
-from repman.streams.logs import log_handler, progress_line, stat_line
 from repman.streams.movers import mover
 from repman.streams.registry import Registry, Stream
 from repman.streams.settings import Intervals, read
 from repman.streams.states import ACTIVE, Event, State
-from repman.streams.view import publish, published
 
 LOG = logging.getLogger(__name__)
 REPORTS = logging.getLogger(f"{__name__}.reports")

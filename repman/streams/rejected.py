@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from repman.streams.api.sessions import rows
 from repman.streams.job import Endpoint, Family, Mode
-from repman.streams.sessions import rows
 
 MOST = 1000
 _KEPT = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from repman.streams.bodies import BadField, line_of_text, one_of, shaped, within
+from repman.streams.api.bodies import BadField, line_of_text, one_of, shaped, within
 from repman.streams.job import Creation, Mode, OnError, Operation, Snapshot, WriteMode
 
 BUNDLE = (10, 1000)

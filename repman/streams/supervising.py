@@ -15,10 +15,10 @@ from typing import Protocol
 
 from repman.errors import StateError
 from repman.streams import comparing
+from repman.streams.api.view import StreamView, published
 from repman.streams.registry import Registry, Stream
 from repman.streams.settings import read
 from repman.streams.states import ACTIVE, TERMINAL, Event, State, after_event
-from repman.streams.view import StreamView, published
 
 LOG = logging.getLogger(__name__)
 

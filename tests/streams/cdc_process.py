@@ -12,7 +12,7 @@ from mariadb_source import PASSWORD as MARIADB_PASSWORD
 from mariadb_source import USER
 from postgres_stand import PASSWORD as POSTGRES_PASSWORD
 
-from repman.streams.cdc import Cdc
+from repman.streams.cdc.cdc import Cdc
 from repman.streams.job import Endpoint, Family, Mode, Options, Phase, Snapshot, StreamSettings, TableChoice, TableState
 
 

@@ -18,7 +18,7 @@ import pymysql
 from mariadb_source import Mariadb
 from postgres_stand import Postgres, wait_until
 
-from repman.streams.cdc import Cdc
+from repman.streams.cdc.cdc import Cdc
 from repman.streams.job import (
     Endpoint,
     Family,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repman.streams.convert import Convert
+from repman.streams.convert.convert import Convert
 from repman.streams.job import Endpoint, Limits, Mode, Options, Phase, Progress, StreamSettings, TableChoice
 
 

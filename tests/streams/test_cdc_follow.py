@@ -17,7 +17,7 @@ from test_convert_postgresql_types import CASES as POSTGRES_CASES
 from test_convert_postgresql_types import make as make_postgresql
 
 from repman.errors import PositionLost, StreamFailed
-from repman.streams.cdc import Cdc
+from repman.streams.cdc.cdc import Cdc
 from repman.streams.job import Limits, OnError, Operation, Snapshot, TableChoice
 
 

@@ -15,7 +15,7 @@ from mariadb_source import Mariadb
 from postgres_stand import Postgres, wait_until
 from stream_cases import convert, settings
 
-from repman.streams.convert import Convert
+from repman.streams.convert.convert import Convert
 from repman.streams.job import Endpoint, Phase
 
 ROUNDS = int(os.environ.get("REPMAN_ROUNDS", "3"))
@@ -26,8 +26,8 @@ PROGRAM = """
 import sys, threading
 sys.path.insert(0, {here!r})
 from stream_cases import settings
-from repman.streams import ranges
-from repman.streams.convert import Convert
+from repman.streams.convert import ranges
+from repman.streams.convert.convert import Convert
 from repman.streams.job import Endpoint, Family
 ranges.RANGE_ROWS = 2000
 one, other = (Endpoint(Family(family), *rest) for family, *rest in {ends!r})
@@ -125,7 +125,7 @@ def test_a_killed_copy_to_mariadb_goes_on(mariadb: Mariadb, postgres: Postgres, 
 def test_a_database_that_dies_and_comes_back(
     mariadb: Mariadb, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, side: str
 ) -> None:
-    monkeypatch.setattr("repman.streams.ranges.RANGE_ROWS", 2000)
+    monkeypatch.setattr("repman.streams.convert.ranges.RANGE_ROWS", 2000)
     fill(mariadb)
     mover = Convert(settings(mariadb.endpoint(), postgres.endpoint(), *TABLES))
     failed: list[BaseException] = []

@@ -13,17 +13,17 @@ from mariadb_source import Mariadb
 from postgres_stand import Postgres
 from stream_cases import convert, settings
 
-from repman.streams import verify_demand
-from repman.streams.convert import Convert
+from repman.streams.convert.convert import Convert
+from repman.streams.convert.ranges import RANGE_ROWS
 from repman.streams.job import Limits, OnError, Phase, StreamSettings, TableChoice
-from repman.streams.ranges import RANGE_ROWS
+from repman.streams.verify import demand as verify_demand
 
 SEQUENCE = "SELECT seq FROM seq_1_to_{}"
 
 
 @pytest.fixture
 def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("repman.streams.ranges.RANGE_ROWS", 2000)
+    monkeypatch.setattr("repman.streams.convert.ranges.RANGE_ROWS", 2000)
     assert RANGE_ROWS > 2000
 
 
@@ -142,7 +142,7 @@ LARGE = """
 import resource, sys, threading
 sys.path.insert(0, {here!r})
 from stream_cases import settings
-from repman.streams.convert import Convert
+from repman.streams.convert.convert import Convert
 from repman.streams.job import Endpoint, Family, Options
 ends = {ends!r}
 one, other = (Endpoint(Family(family), *rest) for family, *rest in ends)

@@ -91,8 +91,8 @@ def test_without_holding_writes_the_moments_differ_and_it_is_said(
     mariadb: Mariadb, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the test above: with the protection off, the writer is seen between the sessions."""
-    monkeypatch.setattr("repman.streams.copy_snapshot._TRIES", 1)
-    monkeypatch.setattr("repman.streams.copy_snapshot._locked", lambda keeper: False)
+    monkeypatch.setattr("repman.streams.convert.copy_snapshot._TRIES", 1)
+    monkeypatch.setattr("repman.streams.convert.copy_snapshot._locked", lambda keeper: False)
     for table in ("a", "b"):
         mariadb.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, amount INT)", f"INSERT INTO {table} VALUES (1, 0)")
     thread = Mover(mariadb)

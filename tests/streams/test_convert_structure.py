@@ -10,7 +10,7 @@ from postgres_stand import Postgres
 from stream_cases import convert, settings
 
 from repman.errors import StreamFailed
-from repman.streams.convert import Convert
+from repman.streams.convert.convert import Convert
 from repman.streams.job import Creation, StructurePolicy, TableChoice, WriteMode
 
 HOSTILE = ("a`b", 'a"b', "a'b", "a b", "a%sb{}", "a\\b", "select", "A", "ä😀"[:1], ";--", "x" * 64, "x" * 63 + "y")

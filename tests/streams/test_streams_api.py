@@ -21,7 +21,7 @@ from postgres_stand import Postgres, free_port, wait_until
 from streams_service import KEY, StreamsService
 
 from repman.cli import main
-from repman.streams.view import published
+from repman.streams.api.view import published
 
 STAT_KEYS = [
     *("failedCounter", "counter", "prevDataSize", "sumDataSize", "reportingInterval", "start", "duration"),

@@ -13,13 +13,13 @@ from requests.auth import HTTPDigestAuth
 from waitress.server import BaseWSGIServer
 from waitress.wasyncore import close_all
 
-from repman.checkpoints.app import application
 from repman.checkpoints.catalogue import Catalogue
 from repman.checkpoints.desk import Desk
-from repman.checkpoints.digest import password_equivalent
 from repman.checkpoints.model import Acts
-from repman.checkpoints.service import Service
-from repman.checkpoints.serving import server
+from repman.checkpoints.resource.app import application
+from repman.checkpoints.resource.digest import password_equivalent
+from repman.checkpoints.resource.service import Service
+from repman.checkpoints.resource.serving import server
 from repman.config.secrets import make_key, read_key, seal, unseal
 from repman.model.checkpoint import CheckpointSite, ManagedCluster
 from repman.state.keys import ApiKey, ApiKeys, Dialect, new_private, new_public, roles_of

@@ -19,8 +19,8 @@ from requests.auth import HTTPDigestAuth
 from resource_stand import CLUSTER, COPY, GROUP, OTHER_GROUP, Resource, served
 
 from repman.checkpoints.catalogue import place_of_download
-from repman.checkpoints.digest import Claim, password_equivalent, response
 from repman.checkpoints.model import Checkpoint, Download, RestoreJob, RestoreRequest, RestoreStatus, Snapshot
+from repman.checkpoints.resource.digest import Claim, password_equivalent, response
 from repman.state.keys import Dialect
 
 TOP = "/api/public/v1.0/groups"

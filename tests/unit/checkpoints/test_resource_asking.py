@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bson import ObjectId, Timestamp
 
-from repman.checkpoints import asking
-from repman.checkpoints.asking import BadBody, RestoreWish
 from repman.checkpoints.model import Snapshot, SnapshotSchedule
+from repman.checkpoints.resource import asking
+from repman.checkpoints.resource.asking import BadBody, RestoreWish
 
 NOW = datetime(2026, 7, 31, 12, tzinfo=UTC)
 ID = "55bc0658e4b097a3efe06f1f"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from requests.utils import parse_dict_header
 
-from repman.checkpoints.digest import (
+from repman.checkpoints.resource.digest import (
     NONCE_SECONDS,
     REALM,
     Age,

@@ -9,7 +9,6 @@ from pathlib import Path
 import typer
 from bson import ObjectId, Timestamp
 
-from repman.checkpoints import asking, render
 from repman.checkpoints.model import (
     Checkpoint,
     CheckpointPart,
@@ -22,7 +21,8 @@ from repman.checkpoints.model import (
     SnapshotPart,
     SnapshotSchedule,
 )
-from repman.checkpoints.routes import ROUTES
+from repman.checkpoints.resource import asking, render
+from repman.checkpoints.resource.routes import ROUTES
 from repman.cli.checkpoints import app
 from repman.config import checkpoints_file
 from repman.state.keys import ROLES, Dialect
@@ -76,7 +76,7 @@ def test_every_field() -> None:
 
 
 def test_every_code_of_an_error() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "repman" / "checkpoints").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "repman" / "checkpoints").rglob("*.py"))
     codes = set(re.findall(r"HTTPStatus\.[A-Z_]+,\s+\"([A-Z_]{6,})\"", source))
     codes |= {f"INVALID_{kind}_ID" for kind in re.findall(r"identifier\(item, \"([A-Z_]+)\"\)", source)}
     codes |= {f"{kind}_NOT_FOUND" for kind in re.findall(r"_missing\(\"([A-Z_]+)\"", source)}

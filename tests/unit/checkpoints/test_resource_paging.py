@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from repman.checkpoints.paging import BadParameter, Page, Shape, links, page, shape
+from repman.checkpoints.resource.paging import BadParameter, Page, Shape, links, page, shape
 
 
 def test_nothing_given() -> None:

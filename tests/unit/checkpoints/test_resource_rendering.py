@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bson import ObjectId, Timestamp
 
-from repman.checkpoints import render
 from repman.checkpoints.model import (
     Checkpoint,
     CheckpointPart,
@@ -22,6 +21,7 @@ from repman.checkpoints.model import (
     SnapshotPart,
     SnapshotSchedule,
 )
+from repman.checkpoints.resource import render
 
 GROUP, CLUSTER, ID = "5c8100bcf2a30b12ff88258f", "5db9c8b1ff7a25dfad1ea7d1", "55bc0658e4b097a3efe06f1f"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from repman.checkpoints.digest import password_equivalent
+from repman.checkpoints.resource.digest import password_equivalent
 from repman.cli import main
 from repman.config.secrets import make_key, read_key, unseal
 from repman.state.keys import FILE, ApiKeys, Dialect

@@ -21,7 +21,7 @@ EMPTY = Timestamp(0, 0)
         ({"_id": 1, "t": Timestamp(0, 1), "u": Timestamp(1, 0)}, False),
         ({"_id": 1, "n": {"t": EMPTY}, "l": [EMPTY]}, False),
         ({"_id": 17, "a": 0.0, "b": Int64(0), "c": b"\x11t" + bytes(9)}, False),
-        ({"_id": ObjectId(), "name": "x" * 16, "zero": 0}, False),
+        ({"_id": ObjectId("6b0688d0a1b2c3d4e5f60718"), "name": "x" * 16, "zero": 0}, False),
     ],
     ids=repr,
 )

@@ -53,7 +53,9 @@ def test_different_values_have_different_keys() -> None:
     assert len({key(value) for value in DIFFERENT}) == len(DIFFERENT)
 
 
-@pytest.mark.parametrize("value", [1, "text", ObjectId(), True, None, b"x", Timestamp(1, 1)], ids=repr)
+@pytest.mark.parametrize(
+    "value", [1, "text", ObjectId("6b0688d0a1b2c3d4e5f60718"), True, None, b"x", Timestamp(1, 1)], ids=repr
+)
 def test_usual_keys_stay_as_they_are(value: object) -> None:
     raw = bson.encode({"_id": value})
     assert canonical(raw) is raw

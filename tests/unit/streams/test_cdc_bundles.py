@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from repman.errors import StreamFailed
-from repman.streams.bundle import Bundler
-from repman.streams.changes import DELETE, INSERT, Bundle, Change, Followed, Truncate
+from repman.streams.cdc.bundle import Bundler
+from repman.streams.cdc.changes import DELETE, INSERT, Bundle, Change, Followed, Truncate
+from repman.streams.cdc.transport import InProcess
 from repman.streams.job import ALL_OPERATIONS, Operation
-from repman.streams.transport import InProcess
 
 TABLE = Followed(0, "t", "d", "t", "d", "t", ("a",), ("a",), (0,), ALL_OPERATIONS)
 INSERTS = Followed(1, "i", "d", "i", "d", "i", ("a",), ("a",), (0,), frozenset({Operation.INSERT}))

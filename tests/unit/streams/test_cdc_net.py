@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from repman.streams.apply_net import Net, net
-from repman.streams.changes import DELETE, INSERT, UNCHANGED, UPDATE, Change, Followed, Row
+from repman.streams.cdc.apply_net import Net, net
+from repman.streams.cdc.changes import DELETE, INSERT, UNCHANGED, UPDATE, Change, Followed, Row
 from repman.streams.job import ALL_OPERATIONS
 
 TABLE = Followed(0, "t", "d", "t", "d", "t", ("a", "b", "c"), ("a", "b", "c"), (0,), ALL_OPERATIONS)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from repman.errors import StreamFailed
-from repman.streams import binlog_events as events
-from repman.streams import pgoutput_messages as messages
-from repman.streams.binlog_rows import NULL, Form, images
-from repman.streams.changes import UNCHANGED
+from repman.streams.cdc import binlog_events as events
+from repman.streams.cdc import pgoutput_messages as messages
+from repman.streams.cdc.binlog_rows import NULL, Form, images
+from repman.streams.cdc.changes import UNCHANGED
 
 HERE = Path(__file__).parent / "recorded"
 FORMS = {

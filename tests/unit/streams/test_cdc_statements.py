@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from repman.streams.binlog_ddl import (
+from repman.streams.cdc.binlog_ddl import (
     Altered,
     Clause,
     DataStatement,
@@ -15,9 +15,9 @@ from repman.streams.binlog_ddl import (
     columns_after,
     effects,
 )
-from repman.streams.binlog_position import FilePosition, MariadbPosition, MysqlPosition, parse
-from repman.streams.cdc_evolve import widens
-from repman.streams.slot import lsn_text, own_name, read_lsn
+from repman.streams.cdc.binlog_position import FilePosition, MariadbPosition, MysqlPosition, parse
+from repman.streams.cdc.evolve import widens
+from repman.streams.cdc.slot import lsn_text, own_name, read_lsn
 
 T = ("d", "t")
 

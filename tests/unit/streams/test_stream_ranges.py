@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from repman.errors import StreamFailed
-from repman.streams import mapping, ranges
+from repman.streams.convert import ranges
+from repman.streams.convert.limits import Budget
+from repman.streams.convert.ranges import WHOLE, Range
 from repman.streams.job import Endpoint, Family, Limits, Mode, StreamSettings, TableChoice
-from repman.streams.limits import Budget
-from repman.streams.ranges import WHOLE, Range
-from repman.streams.table import Column, Engine, ForeignKey, Key, KeyPart, Structure, Table, Type, Version
+from repman.streams.structure import mapping
+from repman.streams.structure.table import Column, Engine, ForeignKey, Key, KeyPart, Structure, Table, Type, Version
 
 MARIADB = Version(Engine.MARIADB, (10, 11, 0))
 POSTGRESQL = Version(Engine.POSTGRESQL, (15, 0))

@@ -22,19 +22,19 @@ from repman.config.secrets import make_key, read_key, seal, unseal
 from repman.errors import StateError
 from repman.state.keys import ApiKey, ApiKeys, Dialect, digest_of, new_bearer
 from repman.streams import comparing, life
-from repman.streams.admission import Keys
-from repman.streams.app import application
+from repman.streams.api.admission import Keys
+from repman.streams.api.app import application
+from repman.streams.api.logs import EntryFormatter, Tail, log_handler, newest, progress_line, size, stat_line
+from repman.streams.api.service import Service
+from repman.streams.api.statistics import statistics
+from repman.streams.api.view import LOG, StreamView, directory_of, publish, published
 from repman.streams.configs import settings_of
 from repman.streams.ids import SOURCE_NODE, STREAM, TARGET_NODE, new_id
 from repman.streams.job import Count, Phase, Progress, TableProgress, TableState
 from repman.streams.life import Life
-from repman.streams.logs import EntryFormatter, Tail, log_handler, newest, progress_line, size, stat_line
 from repman.streams.registry import Registry, Sealing, Stream
-from repman.streams.service import Service
 from repman.streams.states import LIVING, Event, State
-from repman.streams.statistics import statistics
 from repman.streams.supervising import MOST_DEATHS, Wanted, Watch
-from repman.streams.view import LOG, StreamView, directory_of, publish, published
 
 FIRST = "first-key"
 SECRET = "pass-word-1"

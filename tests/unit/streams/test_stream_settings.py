@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from repman.streams.bodies import BadField, document_of
+from repman.streams.api.bodies import BadField, document_of
 from repman.streams.configs import base_name, check_ends, name_of, settings_of
 from repman.streams.connections import MASK, Connection, connection_of
 from repman.streams.ids import CONFIG, SOURCE_NODE, STREAM, TARGET_NODE, made_at, new_id

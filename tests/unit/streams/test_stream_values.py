@@ -9,13 +9,13 @@ import struct
 
 import pytest
 
-from repman.streams import values_rows, values_to_mysql, values_to_postgresql
-from repman.streams.copy_packets import Packets, split
-from repman.streams.copy_postgresql import split as split_text
-from repman.streams.load_insert import fields_of, row_of
-from repman.streams.table import Column, Engine, Table, Type, Version, literal, quoted
-from repman.streams.types_mapped import Mapped, MappedTable, Rule
-from repman.streams.values_arrays import array_as_json, hstore_as_json, range_as_json
+from repman.streams.convert.copy_packets import Packets, split
+from repman.streams.convert.copy_postgresql import split as split_text
+from repman.streams.convert.load_insert import fields_of, row_of
+from repman.streams.structure.table import Column, Engine, Table, Type, Version, literal, quoted
+from repman.streams.types import values_rows, values_to_mysql, values_to_postgresql
+from repman.streams.types.types_mapped import Mapped, MappedTable, Rule
+from repman.streams.types.values_arrays import array_as_json, hstore_as_json, range_as_json
 
 MARIADB = Version(Engine.MARIADB, (10, 11, 0))
 POSTGRESQL = Version(Engine.POSTGRESQL, (15, 0))

@@ -1,0 +1,1 @@
+"""The Checkpoints resource of Cloud Manager, and what a restore needs beside it."""

@@ -1,0 +1,1 @@
+"""Change data capture: read from binary logs and logical replication, applied exactly once."""

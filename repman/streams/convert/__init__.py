@@ -1,0 +1,1 @@
+"""Tables in bulk: copied in ranges, loaded in parallel."""

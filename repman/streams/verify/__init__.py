@@ -1,0 +1,1 @@
+"""Whether source and target hold the same, and repair of what differs."""
