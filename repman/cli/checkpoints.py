@@ -127,7 +127,7 @@ def create(
     ] = False,
     keypath: KeyPathOption = None,
     as_json: JsonOption = False,
-) -> int:
+) -> None:
     """Make a checkpoint now, or take a snapshot; ends with 1 when it cannot be restored."""
     from repman.checkpoints.resource import render
 
@@ -145,7 +145,7 @@ def create(
         typer.echo(f"{name}: {'can be restored' if good else 'cannot be restored'}")
         for reason in reasons:
             typer.echo(f"  {reason}", err=True)
-    return ExitCode.DONE if good else ExitCode.FAILED
+    raise typer.Exit(ExitCode.DONE if good else ExitCode.FAILED)
 
 
 @app.command()
@@ -167,7 +167,7 @@ def restore(
     resume: Annotated[str, typer.Option("--resume", metavar="ID", help="Go on with this restore.")] = "",
     keypath: KeyPathOption = None,
     as_json: JsonOption = False,
-) -> int:
+) -> None:
     """Restore to a cluster, or to files, and wait for the end; ends with 1 when it did not come to that."""
     from repman.cli.checkpoints_asking import Wanted, job_of
 
@@ -179,7 +179,7 @@ def restore(
         work.desk.catalogue.restores.save(job)
         ended = work.desk.restore(mine, job)
         _told(mine, ended, data_dir, as_json)
-    return ExitCode.DONE if ended.status == "FINISHED" else ExitCode.FAILED
+    raise typer.Exit(ExitCode.DONE if ended.status == "FINISHED" else ExitCode.FAILED)
 
 
 @app.command()
