@@ -100,7 +100,8 @@ def _parts(desk: Desk, cluster: ManagedCluster, request: RestoreRequest) -> Sequ
     for taken in catalogue.snapshots.list(cluster.group, cluster.id):
         if request.snapshot == taken.id or (request.at is not None and taken.created <= request.at and taken.complete):
             return names_of(taken.parts)
-    raise UsageFailure(f"{cluster.name} has no such snapshot; see `repman checkpoints list --snapshots`")
+    which = "such snapshot" if request.snapshot is not None else "complete snapshot from before that time"
+    raise UsageFailure(f"{cluster.name} has no {which}; see `repman checkpoints list --snapshots`")
 
 
 def _id(option: str, text: str) -> ObjectId | None:

@@ -298,7 +298,7 @@ def test_commands_work_beside_the_service(served: Site, made: dict[str, Any]) ->
     assert served.ask("GET", "/checkpoints").json()["results"] == shown
     words = ("checkpoints", "restore", *served.words, "--cluster", "orders")
     # Nothing was there before that moment, and a script has to learn that nothing was restored.
-    assert "BROKEN" in run(*words, "--at", "2020-01-01T00:00:00Z", "--into", "copy", "--overwrite", code=1)
+    assert "BROKEN" in run(*words, "--at", "2020-01-01T00:00:00Z", code=1)
     served.ask("DELETE", f"/checkpoints/{shown[0]['id']}")
 
 
