@@ -107,7 +107,7 @@ ID = str(CHECKPOINT.id)
         (Wanted(checkpoint=ID, to=("s0=http://h",)), "--to s0: write mongodb://"),
         (Wanted(checkpoint="0" * 24, into="copy"), "no checkpoint"),
         (Wanted(snapshot="0" * 24, into="copy"), "no such snapshot"),
-        (Wanted(moment="1970-01-01T00:00:01Z", into="copy"), "no such snapshot"),
+        (Wanted(moment="1970-01-01T00:00:01Z", into="copy"), "no complete snapshot from before that time"),
         (Wanted(resume="0" * 24), "no restore"),
         (Wanted(resume=ID, checkpoint=ID), "nothing else"),
     ],
