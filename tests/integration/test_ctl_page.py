@@ -168,8 +168,6 @@ def test_what_is_not_watched_any_more_goes_on(served: World, ctl: Ctl) -> None:
             stderr=subprocess.PIPE,
             text=True,
             env=ctl.environment,
-            # A shell that runs the tests in the background has it ignored, which is inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process:
             assert process.stdout is not None
             assert process.stderr is not None
