@@ -72,7 +72,7 @@ def test_the_position_is_that_of_the_rows(mariadb: Mariadb, postgres: Postgres) 
     mariadb.run("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     progress = convert(settings(mariadb.endpoint(), postgres.endpoint(), "t"))
     assert progress.position == mariadb.value("SELECT @@gtid_binlog_pos")
-    before = postgres.value("SELECT pg_current_wal_insert_lsn()")
+    before = postgres.value("SELECT pg_current_wal_lsn()")
     progress = convert(settings(postgres.endpoint(), mariadb.endpoint(), TableChoice("t", target="u")))
     assert postgres.run(
         f"SELECT '{progress.position}'::pg_lsn >= '{before}', '{progress.position}'::pg_lsn <= pg_current_wal_lsn()"

@@ -187,10 +187,9 @@ def test_whoever_is_killed_the_stream_goes_on(service: StreamsService, mariadb: 
     service.kill()
     mariadb.run("DELETE FROM t WHERE id > 80")
     service.start()
-    await_rows(service, stream, 170)
-    assert postgres.run("SELECT id, x FROM t ORDER BY id") == [
-        (number, "c" if number <= 50 else "a") for number in range(1, 81)
-    ]
+    # What was applied is counted again by a process that does not know it; the rows themselves are what counts.
+    expected = [(number, "c" if number <= 50 else "a") for number in range(1, 81)]
+    wait_until(lambda: postgres.run("SELECT id, x FROM t ORDER BY id") == expected, 60.0, "the rows of the source")
 
 
 def test_a_stopped_stream_leaves_no_slot(service: StreamsService, mariadb: Mariadb, postgres: Postgres) -> None:
