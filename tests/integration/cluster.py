@@ -112,9 +112,8 @@ class World:
         )
         assert self.only_open().address == seen.writer
         for replica in self.replicas:
-            told = replica.replica()
-            assert (told["Slave_IO_Running"], told["Slave_SQL_Running"]) == ("Yes", "Yes")
-            assert f"{told['Master_Host']}:{told['Master_Port']}" == seen.writer
+            # A receiver that was connected anew since that look needs a moment.
+            wait_until(lambda replica=replica: _follows(replica, seen.writer), 10, f"{replica.entry.name} to follow")
         assert self.in_maintenance() == []
         return seen
 
@@ -262,3 +261,9 @@ def at_step(seen: Snapshot, kind: str) -> bool:
     if plan is None or plan.state != "running":
         return False
     return any(step.kind == kind for step in plan.steps[: plan.current + 1])
+
+
+def _follows(replica: Server, writer: str) -> bool:
+    told = replica.replica()
+    running = (told["Slave_IO_Running"], told["Slave_SQL_Running"]) == ("Yes", "Yes")
+    return running and f"{told['Master_Host']}:{told['Master_Port']}" == writer
